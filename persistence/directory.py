@@ -1,0 +1,81 @@
+"""The directory of a database: created, held by one server at a time, and on disk."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .failures import from_os
+from .store import StoreInUseError
+
+
+@contextmanager
+def exclusive(database: Path) -> Generator[None]:
+    """Hold the lock file beside a database, creating its directory when absent.
+
+    The lock is the kernel's (``flock``), so a crash releases it; the file stays, since removing it would let
+    two servers hold two files of one name. It carries the holder's process id for the error message.
+
+    Raises:
+        StoreInUseError: another server holds it.
+        StoreUnwritableError: the directory or the lock file cannot be created.
+    """
+    path = database.with_name(f"{database.name}.lock")
+    try:
+        _create(path.parent)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise from_os(error, path) from error
+    try:
+        _hold(handle, path)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sync(folder: Path) -> None:
+    """Put the names of a folder's files on disk, which syncing the files themselves does not do.
+
+    Raises:
+        StoreUnwritableError: the folder cannot be read or synced.
+    """
+    try:
+        _sync(folder)
+    except OSError as error:
+        raise from_os(error, folder) from error
+
+
+def _create(folder: Path) -> None:
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        _sync(place.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _hold(handle: int, path: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+    except BlockingIOError as error:
+        raise _in_use(handle, path) from error
+    except OSError as error:
+        raise from_os(error, path) from error
+
+
+def _in_use(handle: int, path: Path) -> StoreInUseError:
+    holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+    return StoreInUseError(
+        f"another server holds this data directory (process {holder})",
+        subject=str(path.parent),
+        remedy="stop it, or give this one another directory",
+    )

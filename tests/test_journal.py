@@ -1,0 +1,354 @@
+"""The journal reports in order, after the commit, and after a failure never again."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from comity.persistence.journal import ENTRY_BYTES, Journal
+from comity.persistence.memory import MemoryStore
+from comity.persistence.sqlite import SqliteStore
+from comity.persistence.store import Append, SequenceError, StoreError, StoreFullError
+from tests.support.stores import fill, tail
+
+# Far above what any step takes; a test that waits so long has failed.
+PATIENCE = 10
+
+
+class GatedStore(MemoryStore):
+    """A memory store whose commits wait at a gate, and are counted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: list[int] = []
+        self.arrived = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def append(self, batch: Sequence[Append]) -> None:
+        self.arrived.set()
+        await asyncio.wait_for(self.gate.wait(), PATIENCE)
+        await super().append(batch)
+        self.commits.append(len(batch))
+
+
+class FailingStore(MemoryStore):
+    """A memory store with space for a number of commits."""
+
+    def __init__(self, commits: int, error: Exception) -> None:
+        super().__init__()
+        self.commits = commits
+        self.error = error
+
+    async def append(self, batch: Sequence[Append]) -> None:
+        if not self.commits:
+            raise self.error
+        self.commits -= 1
+        await super().append(batch)
+
+
+def entry(seq: int, update: bytes = b"x") -> Append:
+    return Append("room", seq, update, "planner", 1)
+
+
+def nothing() -> None:
+    """Be told, and do nothing."""
+
+
+async def fill_open(store: GatedStore) -> None:
+    store.gate.set()
+    await fill(store, "room")
+    store.commits.clear()
+    store.arrived.clear()
+    store.gate.clear()
+
+
+async def test_journal_stores_and_then_reports(tmp_path: Path) -> None:
+    reported: list[int] = []
+    async with SqliteStore(tmp_path / "comity.db") as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            for seq in range(1, 101):
+                journal.append(entry(seq, b"%d" % seq), partial(reported.append, seq))
+            assert reported == []
+            await journal.flush()
+            assert reported == list(range(1, 101))
+            assert await tail(store, "room") == tuple(b"%d" % seq for seq in range(1, 101))
+
+
+async def test_journal_commits_what_arrives_meanwhile_at_once() -> None:
+    async with GatedStore() as store:
+        await fill_open(store)
+        async with Journal(store) as journal:
+            journal.append(entry(1), nothing)
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            for seq in range(2, 102):
+                journal.append(entry(seq), nothing)
+                await asyncio.sleep(0)
+            store.gate.set()
+            await journal.flush()
+            assert store.commits == [1, 100]
+
+
+async def test_journal_commits_one_turn_at_once() -> None:
+    async with GatedStore() as store:
+        await fill_open(store)
+        store.gate.set()
+        async with Journal(store) as journal:
+            for seq in range(1, 11):
+                journal.append(entry(seq), nothing)
+            await journal.flush()
+        assert store.commits == [10]
+
+
+async def test_barrier_is_passed_at_once_when_nothing_is_pending() -> None:
+    passed: list[str] = []
+    async with MemoryStore() as store, Journal(store) as journal:
+        await fill(store, "room")
+        journal.barrier(partial(passed.append, "empty"))
+        assert passed == ["empty"]
+        journal.append(entry(1), nothing)
+        await journal.flush()
+        journal.barrier(partial(passed.append, "flushed"))
+        assert passed == ["empty", "flushed"]
+
+
+async def test_barrier_waits_for_all_before_it() -> None:
+    passed: list[str] = []
+    async with GatedStore() as store:
+        await fill_open(store)
+        async with Journal(store) as journal:
+            journal.append(entry(1), partial(passed.append, "one"))
+            journal.barrier(partial(passed.append, "after one"))
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            journal.barrier(partial(passed.append, "in flight"))
+            journal.append(entry(2), partial(passed.append, "two"))
+            journal.barrier(partial(passed.append, "after two"))
+            assert passed == []
+            store.gate.set()
+            await journal.flush()
+        assert passed == ["one", "after one", "in flight", "two", "after two"]
+
+
+async def test_barrier_from_a_callback_keeps_its_place() -> None:
+    passed: list[str] = []
+    async with MemoryStore() as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            journal.append(entry(1), lambda: journal.barrier(partial(passed.append, "barrier")))
+            journal.append(entry(2), partial(passed.append, "two"))
+        assert passed == ["two", "barrier"]
+
+
+async def test_leaving_commits_everything_also_what_callbacks_append(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "comity.db") as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            journal.append(entry(1, b"1"), lambda: journal.append(entry(2, b"2"), nothing))
+        assert await tail(store, "room") == (b"1", b"2")
+
+
+async def test_leaving_with_an_error_commits_everything_too(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "comity.db") as store:
+        await fill(store, "room")
+
+        async def fail() -> None:
+            async with Journal(store) as journal:
+                journal.append(entry(1, b"1"), nothing)
+                raise KeyError("the server's")
+
+        with pytest.raises(KeyError, match="the server's"):
+            await fail()
+        assert await tail(store, "room") == (b"1",)
+
+
+async def append_past_a_failure(journal: Journal, reported: list[int]) -> None:
+    """Append two updates that are stored and others that are not, in every way that there is."""
+    async with journal:
+        waiting = asyncio.create_task(journal.wait_failed())
+        for seq in (1, 2):
+            journal.append(entry(seq), partial(reported.append, seq))
+            await journal.flush()
+        for seq in (3, 4):
+            journal.append(entry(seq), partial(reported.append, seq))
+        journal.barrier(partial(reported.append, -1))
+        await asyncio.wait_for(waiting, PATIENCE)
+        journal.append(entry(5), partial(reported.append, 5))
+        journal.barrier(partial(reported.append, -2))
+        assert journal.full
+        for refused in (journal.flush(), journal.ready()):
+            with pytest.raises(StoreError):
+                await refused
+
+
+@pytest.mark.parametrize("error", [StoreFullError("disk full"), RuntimeError("out of order")])
+async def test_nothing_is_reported_after_a_failure(error: Exception) -> None:
+    reported: list[int] = []
+    async with FailingStore(2, error) as store:
+        store.commits += 1
+        await fill(store, "room")
+        journal = Journal(store)
+        with pytest.raises(StoreError) as raised:
+            await append_past_a_failure(journal, reported)
+        assert reported == [1, 2]
+        failure = await journal.wait_failed()
+        assert failure is journal.failed is raised.value
+        assert failure is error or failure.__cause__ is error
+        assert await tail(store, "room") == (b"x", b"x")
+
+
+async def test_a_failure_reaches_those_who_wait() -> None:
+    async with GatedStore() as store:
+        await fill_open(store)
+
+        async def wait_for_a_failure() -> None:
+            async with Journal(store, max_pending_bytes=0) as journal:
+                journal.append(entry(7), nothing)
+                waiting = [asyncio.create_task(wait) for wait in (journal.flush(), journal.ready())]
+                await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+                assert not any(task.done() for task in waiting)
+                store.gate.set()
+                outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+                assert outcomes == [journal.failed] * 2
+
+        with pytest.raises(SequenceError):
+            await wait_for_a_failure()
+
+
+async def test_ready_holds_back_until_there_is_room() -> None:
+    async with GatedStore() as store:
+        await fill_open(store)
+        async with Journal(store, max_pending_bytes=2 * (ENTRY_BYTES + 10)) as journal:
+            await journal.ready()
+            for seq in (1, 2):
+                journal.append(entry(seq, b"x" * 10), nothing)
+                assert not journal.full
+                await journal.ready()
+            journal.append(entry(3, b"x"), nothing)
+            assert journal.full
+            waiting = asyncio.create_task(journal.ready())
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            assert not waiting.done()
+            store.gate.set()
+            await asyncio.wait_for(waiting, PATIENCE)
+            assert not journal.full
+
+
+async def test_what_arrives_during_a_commit_is_pending_after_it() -> None:
+    async with GatedStore() as store:
+        await fill_open(store)
+        committed = asyncio.Event()
+
+        def close_again() -> None:
+            store.gate.clear()
+            store.arrived.clear()
+            committed.set()
+
+        async with Journal(store, max_pending_bytes=ENTRY_BYTES) as journal:
+            journal.append(entry(1), close_again)
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            journal.append(entry(2), nothing)
+            store.gate.set()
+            await asyncio.wait_for(committed.wait(), PATIENCE)
+            assert store.commits == [1]
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            assert journal.full
+            store.gate.set()
+            await asyncio.wait_for(journal.ready(), PATIENCE)
+            assert store.commits == [1, 1]
+
+
+async def test_a_cancelled_wait_leaves_the_journal_running() -> None:
+    async with GatedStore() as store:
+        await fill_open(store)
+        async with Journal(store) as journal:
+            journal.append(entry(1), nothing)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(journal.flush(), 0.01)
+            store.gate.set()
+            await asyncio.wait_for(journal.flush(), PATIENCE)
+        assert store.commits == [1]
+
+
+async def test_leaving_that_is_cancelled_reports_nothing_more() -> None:
+    reported: list[int] = []
+    async with GatedStore() as store:
+        await fill_open(store)
+        journal = Journal(store)
+
+        async def leave() -> None:
+            async with journal:
+                journal.append(entry(1), partial(reported.append, 1))
+
+        leaving = asyncio.create_task(leave())
+        await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert reported == []
+        assert isinstance(await journal.wait_failed(), StoreError)
+
+
+async def test_a_callback_that_fails_takes_nothing_from_the_others() -> None:
+    reported: list[int] = []
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    async with MemoryStore() as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            journal.append(entry(1), lambda: reported.remove(99))
+            journal.append(entry(2), partial(reported.append, 2))
+            await journal.flush()
+            assert journal.failed is None
+    assert reported == [2]
+    assert [type(context["exception"]) for context in complaints] == [ValueError]
+
+
+async def test_journal_is_used_only_while_open() -> None:
+    async with MemoryStore() as store:
+        await fill(store, "room")
+        journal = Journal(store)
+        with pytest.raises(StoreError, match="not open"):
+            journal.append(entry(1), nothing)
+        with pytest.raises(StoreError, match="not open"):
+            journal.barrier(nothing)
+        async with journal:
+            journal.append(entry(1), nothing)
+        with pytest.raises(StoreError, match="not open"):
+            journal.append(entry(2), nothing)
+        assert await tail(store, "room") == (b"x",)
+
+
+@given(steps=st.lists(st.sampled_from(["append", "barrier", "turn", "flush", "ready"]), max_size=40))
+async def test_everything_is_reported_once_in_order_after_its_commit(steps: list[str]) -> None:
+    stored: list[bool] = []
+    reported: list[int] = []
+    async with MemoryStore() as store:
+        await fill(store, "room")
+
+        async def look(seq: int) -> None:
+            stored.append(len(await tail(store, "room")) >= seq)
+
+        def look_at_once(seq: int) -> None:
+            checks.append(asyncio.create_task(look(seq)))
+
+        checks: list[asyncio.Task[None]] = []
+        async with Journal(store, max_pending_bytes=3 * ENTRY_BYTES) as journal:
+            seq = 0
+            for step in steps:
+                if step == "append":
+                    seq += 1
+                    journal.append(entry(seq), partial(reported.append, seq))
+                elif step == "barrier":
+                    journal.barrier(partial(look_at_once, seq))
+                elif step == "turn":
+                    await asyncio.sleep(0)
+                else:
+                    await (journal.flush() if step == "flush" else journal.ready())
+        await asyncio.gather(*checks)
+    assert reported == list(range(1, seq + 1))
+    assert all(stored)
