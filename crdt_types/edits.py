@@ -1,0 +1,80 @@
+"""Typed edits as data: what a replica meant, kept so that it can be said again to another document."""
+
+from collections import OrderedDict
+from typing import Any, Final, Literal, NamedTuple
+
+Operation = Literal["set", "clear", "put", "delete", "add", "discard", "count", "append", "prune", "text"]
+
+REPLAYABLE: Final = frozenset({"set", "clear", "put", "delete", "add", "discard", "count", "append"})
+# These say what a cell shall be, so the last one of a cell says it all.
+_LAST_ONE_HOLDS: Final = {
+    "set": "register",
+    "clear": "register",
+    "put": "map",
+    "delete": "map",
+    "add": "set",
+    "discard": "set",
+}
+
+
+class Edit(NamedTuple):
+    """One typed edit.
+
+    Attributes:
+        operation: ``set`` and ``clear`` of a register, ``put`` and ``delete`` of a map cell, ``add`` and ``discard`` of
+            a set element, ``count`` of a counter, ``append`` and ``prune`` of a log, ``text``.
+        field: the field's name.
+        key: the key of a map cell, the canonical bytes of a set element, else None.
+        value: the plain value; for ``count`` the amount, which may be negative.
+    """
+
+    operation: Operation
+    field: str
+    key: Any
+    value: Any
+
+
+class EditLog:
+    """The typed edits that no server has acknowledged yet, each cell's last one only.
+
+    Its size follows the number of cells touched, not the number of edits, except for what was counted, what a log
+    gained or lost, and texts.
+    """
+
+    def __init__(self) -> None:
+        self._edits: OrderedDict[Any, tuple[int, Edit]] = OrderedDict()
+        self._next_key = 0
+
+    def __len__(self) -> int:
+        return len(self._edits)
+
+    def in_order(self) -> list[tuple[int, Edit]]:
+        """Return the edits with their numbers, the oldest first."""
+        return list(self._edits.values())
+
+    def clear(self) -> None:
+        """Forget every edit."""
+        self._edits.clear()
+
+    def add(self, number: int, edit: Edit) -> None:
+        """Take in an edit; number is that of the local update that carries it, and never falls."""
+        cell = _LAST_ONE_HOLDS.get(edit.operation)
+        if cell is not None:
+            self._put((cell, edit.field, edit.key), number, edit)
+        else:
+            self._next_key += 1
+            self._put(self._next_key, number, edit)
+
+    def _put(self, key: Any, number: int, edit: Edit) -> None:
+        self._edits[key] = (number, edit)
+        self._edits.move_to_end(key)
+
+    def take(self, after: int, number: int) -> list[Edit]:
+        """Take out the edits after one number, up to another."""
+        taken = [key for key, (n, _edit) in self._edits.items() if after < n <= number]
+        return [self._edits.pop(key)[1] for key in taken]
+
+    def forget(self, number: int) -> None:
+        """Forget the edits up to a number, which are safe on the server."""
+        while self._edits and next(iter(self._edits.values()))[0] <= number:
+            self._edits.popitem(last=False)

@@ -1,0 +1,164 @@
+"""Entries: the immutable binary values that make up a lane."""
+
+from typing import Any, Final
+
+from .clock import MAX_STAMP
+from .values import SCALARS, canonical, pack, pack_readable, unpack
+
+REGISTER: Final = 0
+CELL: Final = 1
+ELEMENT: Final = 2
+COUNTER: Final = 3
+ITEM: Final = 4
+HEADER: Final = 5
+OPAQUE: Final = -1  # an entry that this version does not understand: kept, and never read
+
+MAX_COUNT: Final = 2**53 - 1  # the largest whole number that JavaScript keeps exact
+
+
+class Entry:
+    """One live entry: its cell, its value, and where it lies.
+
+    Attributes:
+        kind: REGISTER, CELL, ELEMENT, COUNTER, ITEM, HEADER or OPAQUE.
+        field: the field's name.
+        key: what tells cells of one field apart: None for a register, the key of a map cell, the canonical bytes of
+            a set element, the client id for a counter and a header.
+        stamp: the hybrid clock's stamp; 0 where the kind has none.
+        data: a scalar value; a mark where it must be decoded from `raw` each time, because it can be changed.
+        raw: the stored bytes.
+        client: the Yjs client id of the lane it lies in.
+        segment: the segment it lies in; None while it is only staged.
+    """
+
+    __slots__ = ("client", "data", "field", "key", "kind", "raw", "segment", "stamp")
+
+    def __init__(self, kind: int, field: str, key: Any, stamp: int, data: Any, raw: bytes, client: int) -> None:
+        self.kind = kind
+        self.field = field
+        self.key = key
+        self.stamp = stamp
+        self.data = data
+        self.raw = raw
+        self.client = client
+        self.segment: Any = None
+
+    @property
+    def value(self) -> Any:
+        """The value as plain data; a new object at every read if it can be changed."""
+        return unpack(self.raw)[-1] if self.data is _DECODE else self.data
+
+    @property
+    def order(self) -> tuple[int, int, bytes]:
+        """What decides between concurrent values: the greatest stamp, then client id, then stored bytes.
+
+        A writer makes no stamp twice, so the bytes decide only over what no sound writer wrote.
+        """
+        return self.stamp, self.client, self.raw
+
+    def __repr__(self) -> str:
+        return f"<Entry {unpack(self.raw)} of {self.client}>" if self.kind != OPAQUE else "<Entry opaque>"
+
+
+class _Decode:
+    __slots__ = ()
+
+
+_DECODE: Final = _Decode()
+
+
+def _kept(value: Any) -> Any:
+    return value if type(value) in SCALARS else _DECODE
+
+
+def register_entry(field: str, stamp: int, value: Any, client: int) -> Entry:
+    """Make the entry of a register."""
+    return Entry(REGISTER, field, None, stamp, _kept(value), pack_readable((REGISTER, field, stamp, value)), client)
+
+
+def cell_entry(field: str, key: str, stamp: int, value: Any, client: int) -> Entry:
+    """Make the entry of a map cell."""
+    return Entry(CELL, field, key, stamp, _kept(value), pack_readable((CELL, field, key, stamp, value)), client)
+
+
+def element_entry(field: str, element: Any, client: int) -> Entry:
+    """Make the entry of a set element."""
+    return Entry(
+        ELEMENT, field, canonical(element), 0, _kept(element), pack_readable((ELEMENT, field, element)), client
+    )
+
+
+def counter_entry(field: str, plus: int, minus: int, client: int) -> Entry:
+    """Make the entry of a writer's totals in a counter."""
+    return Entry(COUNTER, field, client, 0, (plus, minus), pack((COUNTER, field, plus, minus)), client)
+
+
+def item_entry(field: str, stamp: int, value: Any, client: int) -> Entry:
+    """Make the entry of a log item."""
+    return Entry(ITEM, field, None, stamp, _kept(value), pack_readable((ITEM, field, stamp, value)), client)
+
+
+def header_entry(agent: str, client: int) -> Entry:
+    """Make the header of a lane, which names its author."""
+    return Entry(HEADER, "", client, 0, agent, pack((HEADER, agent)), client)
+
+
+def read_entry(raw: bytes, client: int) -> Entry:
+    """Decode a stored entry; one that is not understood comes back as OPAQUE, and never raises."""
+    try:
+        fields = unpack(raw)
+        entry = _READERS[fields[0]](fields, raw, client) if _is_tagged(fields) else None
+    except Exception:  # msgpack raises many kinds for bad input, and so do reads of what is not a list
+        entry = None
+    return entry or Entry(OPAQUE, "", None, 0, None, raw, client)
+
+
+def _is_tagged(fields: Any) -> bool:
+    return type(fields) is list and type(fields[0]) is int  # not true, nor 1.0, which would find the same reader
+
+
+def _is_stamp(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_STAMP
+
+
+def _read_stamped(fields: list[Any], raw: bytes, client: int) -> Entry | None:
+    if len(fields) != 4 or type(fields[1]) is not str or not _is_stamp(fields[2]):
+        return None
+    return Entry(fields[0], fields[1], None, fields[2], _kept(fields[3]), raw, client)
+
+
+def _read_cell(fields: list[Any], raw: bytes, client: int) -> Entry | None:
+    if len(fields) != 5 or type(fields[1]) is not str or type(fields[2]) is not str or not _is_stamp(fields[3]):
+        return None
+    return Entry(CELL, fields[1], fields[2], fields[3], _kept(fields[4]), raw, client)
+
+
+def _read_element(fields: list[Any], raw: bytes, client: int) -> Entry | None:
+    if len(fields) != 3 or type(fields[1]) is not str:
+        return None
+    return Entry(ELEMENT, fields[1], canonical(fields[2]), 0, _kept(fields[2]), raw, client)
+
+
+def _read_counter(fields: list[Any], raw: bytes, client: int) -> Entry | None:
+    if len(fields) != 4 or type(fields[1]) is not str:
+        return None
+    plus, minus = fields[2:]
+    if type(plus) is not int or type(minus) is not int or min(plus, minus) < 0 or max(plus, minus) > MAX_COUNT:
+        return None
+    return Entry(COUNTER, fields[1], client, 0, (plus, minus), raw, client)
+
+
+def _read_header(fields: list[Any], raw: bytes, client: int) -> Entry | None:
+    if len(fields) != 2 or type(fields[1]) is not str:
+        return None
+    return Entry(HEADER, "", client, 0, fields[1], raw, client)
+
+
+_READERS: Final = {
+    REGISTER: _read_stamped,
+    CELL: _read_cell,
+    ELEMENT: _read_element,
+    COUNTER: _read_counter,
+    ITEM: _read_stamped,
+    HEADER: _read_header,
+}

@@ -1,0 +1,192 @@
+"""The one tree of errors, and the one table that maps them to HTTP statuses and WebSocket close codes.
+
+::
+
+    ComityError
+    |- StateError                   a typed edit or a schema that cannot be
+    |  |- SchemaError               a State class that is not well formed
+    |  |- InvalidValueError         a value that does not fit its field
+    |  |- TransactionError          an edit in the wrong place, such as inside a listener
+    |  `- NotConnectedError         the call needs a server and the state was opened without one
+    |- ProtocolError                a frame that is malformed, truncated or unknown
+    |- AccessError
+    |  |- UnauthenticatedError      nobody we know
+    |  `- ForbiddenError            somebody we know, who may not
+    |- RoomError
+    |  |- RoomNotFoundError         a room name that cannot be, or a room that is gone
+    |  |- LineageError              the replica belongs to another history of the room
+    |  `- TooLargeError             a message or value over its limit
+    |- OverloadError                come back later
+    |  |- DrainingError             the server is shutting down
+    |  |- TooSlowError              a reader that takes nothing for too long
+    |  `- TooFastError              more than the limits allow
+    |- ConnectionFailedError        no connection could be made or kept
+    `- StorageError                 the disk or the database
+
+Every error carries what happened, to what, and what to do about it, as fields and as its message.
+"""
+
+from typing import Final, NamedTuple
+
+
+class ComityError(Exception):
+    """Any error that Comity raises on purpose.
+
+    Args:
+        what: what happened, one clause.
+        subject: the thing it happened to: a room, a field, a file.
+        remedy: what the reader can do about it.
+    """
+
+    def __init__(self, what: str, *, subject: str = "", remedy: str = "") -> None:
+        self.what = what
+        self.subject = subject
+        self.remedy = remedy
+        head = f"{subject}: {what}" if subject else what
+        super().__init__(f"{head}; {remedy}" if remedy else head)
+
+    @property
+    def http_status(self) -> int:
+        """The HTTP status that answers a request which met this error."""
+        return answer_for(type(self)).http_status
+
+    @property
+    def close_code(self) -> int:
+        """The WebSocket close code that ends a connection which met this error."""
+        return answer_for(type(self)).close_code
+
+
+class StateError(ComityError):
+    """A typed edit or a schema that cannot be."""
+
+
+class SchemaError(StateError):
+    """A ``State`` class that is not well formed."""
+
+
+class InvalidValueError(StateError):
+    """A value that does not fit its field; nothing was written."""
+
+
+class TransactionError(StateError):
+    """An edit in the wrong place, such as inside a change listener."""
+
+
+class NotConnectedError(StateError):
+    """The call needs a server, and the state was opened without one."""
+
+
+class ProtocolError(ComityError):
+    """A frame that is malformed, truncated or unknown."""
+
+
+class AccessError(ComityError):
+    """The principal may not do this."""
+
+
+class UnauthenticatedError(AccessError):
+    """The server does not know who is asking."""
+
+
+class ForbiddenError(AccessError):
+    """The server knows who is asking, and the answer is no."""
+
+
+class RoomError(ComityError):
+    """A room that cannot serve this request."""
+
+
+class RoomNotFoundError(RoomError):
+    """There is no such room, or there cannot be one of that name."""
+
+
+class LineageError(RoomError):
+    """The replica belongs to another history of the room."""
+
+
+class TooLargeError(RoomError):
+    """A message, value or document over its limit."""
+
+
+class OverloadError(ComityError):
+    """The server cannot serve this now; come back with backoff."""
+
+
+class DrainingError(OverloadError):
+    """The server is shutting down."""
+
+
+class TooSlowError(OverloadError):
+    """A reader that took nothing for too long."""
+
+
+class TooFastError(OverloadError):
+    """A sender over its rate."""
+
+
+class ConnectionFailedError(ComityError):
+    """No connection to the server could be made or kept."""
+
+
+class StorageError(ComityError):
+    """The disk or the database failed, or what they hold cannot be trusted."""
+
+
+class Answer(NamedTuple):
+    """How an error is answered: over HTTP and over WebSocket."""
+
+    http_status: int
+    close_code: int
+
+
+# 44xx: do not come back as you are. 45xx: come back with backoff.
+ANSWERS: Final[dict[type[ComityError], Answer]] = {
+    ComityError: Answer(500, 4500),
+    StateError: Answer(422, 4400),
+    ProtocolError: Answer(400, 4400),
+    AccessError: Answer(403, 4403),
+    UnauthenticatedError: Answer(401, 4401),
+    ForbiddenError: Answer(403, 4403),
+    RoomError: Answer(409, 4409),
+    RoomNotFoundError: Answer(404, 4404),
+    LineageError: Answer(409, 4409),
+    TooLargeError: Answer(413, 4413),
+    OverloadError: Answer(503, 4503),
+    DrainingError: Answer(503, 4503),
+    TooSlowError: Answer(503, 4508),
+    TooFastError: Answer(429, 4529),
+    ConnectionFailedError: Answer(502, 4503),
+    StorageError: Answer(503, 4503),
+}
+
+
+def answer_for(error: type[ComityError]) -> Answer:
+    """Return the HTTP status and close code of an error class, its nearest listed ancestor's if it has none."""
+    for ancestor in error.__mro__:
+        if ancestor in ANSWERS:
+            return ANSWERS[ancestor]
+    return ANSWERS[ComityError]
+
+
+def is_permanent(close_code: int) -> bool:
+    """Tell whether a close code means "do not come back as you are" (the 44xx band)."""
+    return 4400 <= close_code < 4500
+
+
+_BY_CLOSE_CODE: Final[dict[int, type[ComityError]]] = {
+    4400: ProtocolError,
+    4401: UnauthenticatedError,
+    4403: ForbiddenError,
+    4404: RoomNotFoundError,
+    4409: LineageError,
+    4413: TooLargeError,
+    4503: DrainingError,
+    4508: TooSlowError,
+    4529: TooFastError,
+}
+
+
+def error_for(close_code: int, reason: str, subject: str) -> ComityError:
+    """Return the error that a close code and its reason stand for."""
+    error = _BY_CLOSE_CODE.get(close_code, ConnectionFailedError)
+    return error(reason or f"closed with code {close_code}", subject=subject)

@@ -1,0 +1,269 @@
+"""Values: what fields accept, how it is stored, and how it is read back, be it sound or not."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum, IntEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
+
+from comity.crdt_types import Log, Map, ORSet, Register, State, StateDocument
+from comity.crdt_types.errors import InvalidValueError, SchemaError
+from comity.crdt_types.values import Codec, canonical, pack, unpack
+from tests.support.invariants import check
+
+PLAIN: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(allow_nan=False),
+        st.text(),
+        st.binary(),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
+    max_leaves=10,
+)
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Task(BaseModel):
+    title: str
+    done: bool = False
+    due: datetime | None = None
+    tags: set[str] = set()
+    level: Level = Level.LOW
+    price: Decimal = Decimal("1.10")
+
+    @field_validator("title")
+    @classmethod
+    def not_empty(cls, title: str) -> str:
+        if not title:
+            raise ValueError("a task needs a title")
+        return title
+
+
+class Typed(State):
+    task: Register[Task]
+    tasks: Map[Task]
+    number: Register[Annotated[int, Field(ge=0, le=10)]]
+    color: Register[Color]
+    mode: Register[Literal["fast", "slow"]]
+    when: Register[datetime]
+    anything: Register[Any]
+    codes: ORSet[UUID]
+    points: Log[tuple[int, int]]
+    lowered: Register[Annotated[str, BeforeValidator(lambda text: text.lower())]]
+
+
+@given(PLAIN)
+def test_plain_values_are_read_as_they_were_written_here_and_elsewhere(value: Any) -> None:
+    state = Typed(StateDocument())
+    state.anything.set(value)
+    assert state.anything.value == value
+    other = Typed(StateDocument(update=state.document.update_since()))
+    assert other.anything.value == value
+    assert type(other.anything.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (Task, Task(title="dive", due=datetime(2025, 5, 1, tzinfo=UTC), tags={"b", "a"}, level=Level.HIGH)),
+        (Color, Color.BLUE),
+        (Level, Level.HIGH),
+        (datetime, datetime(2025, 5, 1, 12, 30, 1, 5, tzinfo=UTC)),
+        (date, date(2025, 5, 1)),
+        (timedelta, timedelta(days=2, microseconds=3)),
+        (UUID, UUID(int=7)),
+        (Decimal, Decimal("3.140")),
+        (PurePosixPath, PurePosixPath("/tmp/x")),
+        (set[int], {3, 1, 2}),
+        (frozenset[str], frozenset("ab")),
+        (tuple[int, str], (1, "x")),
+        (dict[str, list[Task]], {"a": [Task(title="x")]}),
+        (dict[int, str], {1: "x"}),
+        (int | None, None),
+        (bytes, b"\x00\xff"),
+        (float, 5),
+    ],
+    ids=lambda case: str(case)[:30],
+)
+def test_values_of_a_declared_type_round_trip(annotation: Any, value: Any) -> None:
+    codec = Codec(annotation, "field")
+    assert codec.read(unpack(pack(codec.checked(value)))) == value
+
+
+def test_values_are_read_the_same_here_and_elsewhere() -> None:
+    state = Typed(StateDocument())
+    state.anything.set((1, (2, datetime(2025, 5, 1, tzinfo=UTC))))
+    state.color.set(Color.RED)
+    state.points.append((1, 2))
+    other = Typed(StateDocument(update=state.document.update_since()))
+    assert state.anything.value == other.anything.value == [1, [2, "2025-05-01T00:00:00+00:00"]]
+    assert state.color.value is other.color.value is Color.RED
+    assert state.points.value == other.points.value == [(1, 2)]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda state: state.number.set(11),
+        lambda state: state.number.set("many"),
+        lambda state: state.task.set({"title": ""}),
+        lambda state: state.task.set({"done": True}),
+        lambda state: state.tasks.update(good={"title": "x"}, bad={"title": ""}),
+        lambda state: state.color.set("green"),
+        lambda state: state.mode.set("medium"),
+        lambda state: state.when.set("soon"),
+        lambda state: state.codes.add("no uuid"),
+        lambda state: state.points.append((1, 2, 3)),
+        lambda state: state.anything.set(object()),
+        lambda state: state.anything.set(2**64),
+        lambda state: state.anything.set([{(1, 2): 3}]),
+        lambda state: state.anything.set("\ud800"),
+        lambda state: state.anything.set({"\ud800": 1}),
+        lambda state: state.anything.set(nested(2000)),
+        lambda state: state.tasks.__setitem__(5, {"title": "x"}),
+        lambda state: state.tasks.__setitem__("\ud800", {"title": "x"}),
+    ],
+)
+def test_value_that_does_not_fit_raises_before_anything_is_written(edit: Callable[[Any], None]) -> None:
+    state = Typed(StateDocument())
+    state.tasks["old"] = Task(title="old")
+    before = state.document.state_vector(), state.to_dict()
+    with pytest.raises(InvalidValueError) as caught:
+        edit(state)
+    assert caught.value.what
+    assert (state.document.state_vector(), state.to_dict()) == before
+    check(state.document)
+
+
+def nested(depth: int) -> list[Any]:
+    """Return lists within lists."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_values_that_fit_after_conversion_are_stored_converted() -> None:
+    state = Typed(StateDocument())
+    state.number.set("7")  # type: ignore[arg-type]  # what a caller without a type checker may pass
+    state.tasks["x"] = {"title": "as a dict"}  # type: ignore[assignment]
+    assert state.number.value == 7
+    assert state.tasks["x"] == Task(title="as a dict")
+
+
+def test_values_that_readers_change_change_nothing_in_the_document() -> None:
+    state = Typed(StateDocument())
+    given_value = {"list": [1], "inner": {"a": 1}}
+    state.anything.set(given_value)
+    state.tasks["x"] = Task(title="x", tags={"a"})
+    heard: list[Any] = []
+    state.on_change(lambda change: heard.append(change.new))
+    given_value["list"].append(2)  # type: ignore[attr-defined]
+    for _ in range(2):
+        read: Any = state.anything.value
+        assert read == {"list": [1], "inner": {"a": 1}}
+        read["list"].append(3)
+        read["inner"].clear()
+        state.tasks["x"].tags.clear()
+        assert state.tasks["x"].tags == {"a"}
+    state.anything.set([1])
+    heard[0].append(2)
+    assert state.anything.value == [1]
+    check(state.document)
+
+
+def test_defaults_that_readers_change_stay_as_declared() -> None:
+    class Defaults(State):
+        names: Register[list[str]] = Register(default=["a"])
+
+    state = Defaults()
+    state.names.get([]).append("b")
+    assert state.names.value == ["a"] == Defaults().names.value
+
+
+def remote(write: Callable[[StateDocument], None]) -> Typed:
+    """Return a typed state over a document that was written without any types."""
+    document = StateDocument(agent="careless")
+    write(document)
+    return Typed(StateDocument(agent="reader", update=document.update_since()))
+
+
+def test_stored_values_that_do_not_fit_are_passed_over_and_listed() -> None:
+    def write(document: StateDocument) -> None:
+        document.set_register("number", 99)
+        document.set_cell("tasks", "bad", {"title": ""})
+        document.set_cell("tasks", "good", {"title": "x"})
+        document.add_element("codes", "no uuid")
+        document.append_item("points", [1])
+        document.append_item("points", [1, 2])
+        document.set_register("lowered", 5)
+
+    state = remote(write)
+    unread: list[Any] = [state.number.value, state.lowered.value]
+    assert unread == [None, None]
+    assert state.tasks.value == {"good": Task(title="x")}
+    assert (len(state.tasks), list(state.tasks), "bad" in state.tasks) == (1, ["good"], False)
+    assert (state.codes.value, len(state.codes)) == ([], 0)
+    assert state.points.value == [[1], (1, 2)]
+    found = state.violations()
+    assert {(violation.field, violation.key) for violation in found} == {
+        ("number", None),
+        ("tasks", "bad"),
+        ("codes", canonical("no uuid")),
+        ("points", None),
+        ("lowered", None),
+    }
+    assert {violation.author for violation in found} == {"careless"}
+    assert all(violation.problem for violation in found)
+    with pytest.raises(KeyError):
+        state.tasks["bad"]
+
+
+def test_rival_that_fits_is_read_where_the_winner_does_not() -> None:
+    start = StateDocument()
+    good, bad = (StateDocument(update=start.update_since()) for _ in range(2))
+    good.set_register("number", 5)
+    good.set_cell("tasks", "x", {"title": "good"})
+    bad.clock.observe(good.clock.last + 5)
+    bad.set_register("number", 99)
+    bad.set_cell("tasks", "x", "bad")
+    bad.apply(good.update_since())
+    state = Typed(bad)
+    assert state.number.value == 5
+    assert state.tasks["x"] == Task(title="good")
+    assert [conflict.rivals[0].value for conflict in state.conflicts()] == ["bad", 99]
+
+
+def test_canonical_bytes_tell_types_apart_and_key_orders_not() -> None:
+    assert len({canonical(value) for value in (1, 1.0, True, "1", b"1", None, [1])}) == 7
+    assert canonical({"a": 1, "b": {"c": 1, "d": 2}}) == canonical({"b": {"d": 2, "c": 1}, "a": 1})
+
+
+def test_type_that_cannot_be_validated_is_refused_when_the_state_is_opened() -> None:
+    class Opaque:
+        pass
+
+    class Broken(State):
+        field: Register[Opaque]
+
+    with pytest.raises(SchemaError):
+        Broken()
