@@ -25,6 +25,11 @@ def small_disk(folder: Path, size: int) -> Generator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+def resize(folder: Path, size: int) -> None:
+    """Give a small disk another size."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
+
+
 @contextmanager
 def read_only(folder: Path) -> Generator[None]:
     """Take away the right to write into a folder: by its mode, or for root by mounting it over itself."""

@@ -1,0 +1,113 @@
+"""A room's document: the one engine object, what it emits, and how it is made anew when it cannot be trusted."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pycrdt
+
+from comity.crdt_types.errors import ComityError, ProtocolError, StorageError
+from comity.persistence.store import Loaded
+
+from .gaps import lacks
+
+
+class BrokenDocumentError(ComityError):
+    """The engine stopped in the middle of an update; its document must not be touched again."""
+
+
+class Document:
+    """A document that tells what each update changed.
+
+    Args:
+        updates: what it consists of.
+
+    Raises: ProtocolError or BrokenDocumentError, see ``apply``.
+    """
+
+    def __init__(self, updates: Iterable[bytes] = ()) -> None:
+        self._doc: pycrdt.Doc[Any] = pycrdt.Doc()
+        self._emitted: list[bytes] = []
+        for update in updates:
+            with _guarded("update"):
+                self._doc.apply_update(update)
+        self._doc.observe(self._note)
+
+    def apply(self, update: bytes) -> bytes | None:
+        """Apply an update and return what it changed, as an update; None if nothing.
+
+        Raises:
+            ProtocolError: it cannot be decoded; nothing changed.
+            BrokenDocumentError: the engine failed on it.
+        """
+        with _guarded("update"):
+            self._doc.apply_update(update)
+        emitted = self._emitted
+        if not emitted:
+            return None
+        self._emitted = []
+        return emitted[0] if len(emitted) == 1 else pycrdt.merge_updates(*emitted)
+
+    def lacks(self, update: bytes) -> bool:
+        """Tell whether parts of an update that was applied still wait for others."""
+        with _guarded("update"):
+            return lacks(update, self._doc.get_state())
+
+    def state_vector(self) -> bytes:
+        """Return the state vector."""
+        return self._doc.get_state()
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """Return the update from a state vector to now.
+
+        Raises: ProtocolError, if that is no state vector.
+        """
+        with _guarded("state vector"):
+            return self._doc.get_update(state_vector)
+
+    def state(self) -> bytes:
+        """Return everything in the document as one update; what waits for others is not in it."""
+        return self._doc.get_update()
+
+    def _note(self, event: pycrdt.TransactionEvent) -> None:
+        self._emitted.append(event.update)
+
+
+class _guarded:  # noqa: N801  # read as a function; a class costs a fifth of @contextmanager, on every update
+    """Raises what the engine raises as errors of ours."""
+
+    __slots__ = ("_subject",)
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            return
+        if isinstance(error, ValueError):
+            raise ProtocolError(str(error), subject=self._subject) from None
+        if is_engine_failure(error):
+            raise BrokenDocumentError("the engine failed on it", subject=self._subject) from None
+
+
+def is_engine_failure(error: BaseException) -> bool:
+    """Tell whether an error is the engine's: an exception, or a panic, whose class pyo3 gives no importable name."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def restore(name: str, loaded: Loaded) -> Document:
+    """Return the document of a room from what the store has of it.
+
+    Raises: StorageError, if that is not what documents are made of.
+    """
+    parts = loaded.tail if loaded.snapshot is None else (loaded.snapshot, *loaded.tail)
+    try:
+        return Document(parts)
+    except (ProtocolError, BrokenDocumentError) as error:
+        raise StorageError(
+            f"its stored updates cannot be read: {error.what}",
+            subject=f"room {name!r}",
+            remedy="restore it from a backup",
+        ) from error

@@ -1,0 +1,86 @@
+"""One connection's place in a room: how many updates came from it, and how many of them are safe."""
+
+from collections.abc import Callable
+from typing import Final
+
+from comity.crdt_types.errors import ComityError, ProtocolError
+from comity.crdt_types.wire import STEP1, encode_sync
+
+from .outbox import Outbox
+from .presence import Owner
+from .sockets import Packet
+
+
+class Member:
+    """A connection in a room.
+
+    Args:
+        author: the name that its updates are logged under.
+        outbox: what it is owed.
+        owner: its place in the room's presence.
+        fail: ends the connection with an error.
+        acknowledges: whether the client understands acknowledgements.
+        max_waiting: how many of its updates may wait for others that they build on.
+    """
+
+    def __init__(
+        self,
+        author: str,
+        outbox: Outbox,
+        owner: Owner,
+        *,
+        fail: Callable[[ComityError], None],
+        acknowledges: bool,
+        max_waiting: int,
+    ) -> None:
+        self.author: Final = author
+        self.outbox: Final = outbox
+        self.owner: Final = owner
+        self.has_left = False
+        self.has_failed = False
+        self._fail = fail
+        self._acknowledges = acknowledges
+        self._max_waiting = max_waiting
+        self._received = 0
+        self._settled = 0
+        self._acknowledged = 0
+        self._waiting: dict[int, bytes | None] = {}  # by number; None once it is in the document, not yet on disk
+
+    def count(self) -> int:
+        """Count one more document update and return its number."""
+        self._received += 1
+        return self._received
+
+    def fail(self, error: ComityError) -> None:
+        """End the connection; nothing more is taken from it."""
+        self.has_failed = True
+        self._fail(error)
+
+    def hold(self, n: int, update: bytes, state_vector: bytes) -> None:
+        """Keep update n unacknowledged, since it builds on others that are missing, and ask for those."""
+        if len(self._waiting) >= self._max_waiting:
+            self.fail(ProtocolError(f"{self._max_waiting} updates build on others that never came", subject="update"))
+            return
+        if not self._waiting:
+            self.outbox.put(Packet(encode_sync(STEP1, state_vector)))
+        self._waiting[n] = update
+
+    def held(self) -> list[tuple[int, bytes]]:
+        """Return the updates that still wait for others."""
+        return [(n, update) for n, update in self._waiting.items() if update is not None]
+
+    def place(self, n: int) -> None:
+        """Note that update n, held until now, is in the document."""
+        self._waiting[n] = None
+
+    def release(self, n: int) -> None:
+        """Note that update n, held until now, is on disk."""
+        self._waiting.pop(n, None)
+
+    def settle(self, n: int) -> None:
+        """Note that the updates up to n are on disk, but for those held, and acknowledge what that settles."""
+        self._settled = max(self._settled, n)
+        safe = min(self._settled, next(iter(self._waiting)) - 1) if self._waiting else self._settled
+        if self._acknowledges and safe > self._acknowledged:
+            self._acknowledged = safe
+            self.outbox.acknowledge(safe)

@@ -1,0 +1,70 @@
+"""Which web pages may talk to this server.
+
+A browser lets any page open a WebSocket to any address, also to 127.0.0.1, and sends along who the page belongs to in
+``Origin``. Programs send none. A page that makes its own name point to 127.0.0.1 (DNS rebinding) looks like one of
+ours by its origin, and betrays itself by ``Host``.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Doorkeeper(NamedTuple):
+    """Decides which requests to turn away.
+
+    Args:
+        local: only names of this machine are accepted as ``Host``; for a server that listens on loopback.
+        origins: other origins whose pages may connect; "*" stands for any.
+    """
+
+    local: bool
+    origins: frozenset[str]
+
+    def objection(self, headers: Headers) -> str | None:
+        """Return why a request is turned away, or None if it is welcome."""
+        host, origin = _host_and_origin(headers)
+        if self.local and not is_loopback(_hostname(f"//{host}")):
+            return f"this server answers as localhost only, and was asked as {host or 'nobody'!r}"
+        if origin is None or "*" in self.origins or origin in self.origins:
+            return None
+        if is_loopback(_hostname(origin)) or _authority(origin) == host.lower():
+            return None
+        return f"pages of {origin} may not connect; add it to COMITY_ORIGINS if they should"
+
+
+def doorkeeper(host: str, origins: str, *, insecure: bool) -> Doorkeeper:
+    """Return the doorkeeper of a server that listens on a host, for the settings of the same names."""
+    names = frozenset(name.strip().rstrip("/").lower() for name in origins.split(",") if name.strip())
+    return Doorkeeper(local=is_loopback(host) and not insecure, origins=names)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _host_and_origin(headers: Headers) -> tuple[str, str | None]:
+    found = {name: value.decode("latin-1") for name, value in headers if name in (b"host", b"origin")}
+    origin = found.get(b"origin")
+    return found.get(b"host", ""), None if origin is None else origin.lower()
+
+
+def _hostname(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _authority(origin: str) -> str:
+    scheme, _, authority = origin.partition("://")
+    return authority if scheme in ("http", "https") else ""

@@ -1,0 +1,219 @@
+"""The outbox of one connection: what it is still owed, in bounded memory however slowly it reads."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.wire import UPDATE, encode_ack, encode_sync
+
+from .sockets import Packet, Socket
+
+
+class Source(Protocol):
+    """The room, as far as an outbox that fell behind needs it to catch up."""
+
+    @property
+    def seq(self) -> int:
+        """The number of the last update applied, which may not have been sent out yet."""
+        ...
+
+    def state_vector(self) -> bytes:
+        """Return the state vector of what is applied."""
+        ...
+
+    async def sound(self) -> None:
+        """Wait until ``diff`` may be called."""
+        ...
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """Return the update from a state vector to what is applied."""
+        ...
+
+    def presence(self, clients: Iterable[int]) -> bytes | None:
+        """Return the frame with the present awareness of these clients, None if there is nothing to say."""
+        ...
+
+
+class Outbox:
+    """What one connection is owed.
+
+    A packet goes straight to the socket while the reader keeps up, and into a queue otherwise. Once more than ``limit``
+    bytes are queued the connection is behind: updates up to the last one applied are still queued, since they may be on
+    their way through the journal, later ones are dropped. When everything queued is sent, one update from the state
+    vector of that moment makes up for all of them. Acknowledgements and presence keep only their latest. So at most
+    ``limit``, plus what the journal may hold, plus one such update is ever held.
+
+    Args:
+        socket: where to send.
+        source: the room.
+        limit: bytes that may be queued.
+        stall_seconds: how long a connection that is behind may take nothing.
+        on_stall: called once when it took nothing for that long.
+    """
+
+    def __init__(
+        self,
+        socket: Socket,
+        source: Source,
+        *,
+        limit: int,
+        stall_seconds: float,
+        on_stall: Callable[[], None],
+    ) -> None:
+        self._socket = socket
+        self._source = source
+        self._limit = limit
+        self._stall_seconds = stall_seconds
+        self._on_stall = on_stall
+        self._queue: deque[Packet] = deque()
+        self._bytes = 0
+        self._taken = 0  # packets that the socket took from the queue
+        self._ack: int | None = None
+        self._clients: set[int] = set()
+        self._base: bytes | None = None  # the state vector it fell behind at
+        self._base_seq = 0
+        self._made_up: deque[tuple[int, int]] = (
+            deque()
+        )  # dropped after the one number, up to the other, and made up for
+        self._stall: asyncio.TimerHandle | None = None
+        self._work = asyncio.Event()
+        self._space = asyncio.Event()
+        self._closed = False
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes waiting to be sent."""
+        return self._bytes
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether updates are being dropped, to be made up for later."""
+        return self._base is not None
+
+    def put(self, packet: Packet) -> None:
+        """Send a packet that must not be dropped; whoever sends many awaits ``space`` before."""
+        if self._closed or (not self._queue and self._base is None and self._socket.offer(packet)):
+            return
+        self._queue.append(packet)
+        self._bytes += len(packet.message)
+        self._work.set()
+
+    def put_update(self, packet: Packet, seq: int) -> None:
+        """Send update number ``seq`` of the room, now or as part of a later one."""
+        if self._base is not None and seq > self._base_seq:
+            return
+        if self._made_up and self._is_made_up(seq):
+            return
+        self.put(packet)
+        if self._bytes > self._limit and self._base is None:
+            self._fall_behind()
+
+    def put_presence(self, packet: Packet, clients: Iterable[int]) -> None:
+        """Send the presence of some clients, or their latest when it is their turn."""
+        if self._closed or (not self._queue and self._base is None and self._socket.offer(packet)):
+            return
+        self._clients.update(clients)
+        self._work.set()
+
+    def acknowledge(self, n: int) -> None:
+        """Send that the first n updates of this connection are on disk."""
+        if self._closed or (not self._queue and self._base is None and self._socket.offer(Packet(encode_ack(n)))):
+            return
+        self._ack = n
+        self._work.set()
+
+    async def space(self) -> None:
+        """Wait until no more than the limit is queued: before answering a request, so that answers do not pile up."""
+        while self._bytes > self._limit and not self._closed:
+            self._space.clear()
+            await self._space.wait()
+
+    async def flush(self) -> None:
+        """Wait until nothing is queued, or nothing is sent any more."""
+        while self._queue and not self._closed:
+            self._space.clear()
+            await self._space.wait()
+
+    async def run(self) -> None:
+        """Send what is queued until cancelled. Raises OSError when the connection is gone."""
+        try:
+            while True:
+                await self._work.wait()
+                self._work.clear()
+                await self._send_all()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed = True
+        self._queue.clear()
+        self._bytes = 0
+        self._space.set()
+        if self._stall is not None:
+            self._stall.cancel()
+
+    async def _send_all(self) -> None:
+        while self._queue or self._base is not None or self._ack is not None or self._clients:
+            await self._send_queue()
+            await self._socket.drain()
+            await self._catch_up()
+            await self._send_latest()
+
+    async def _send_queue(self) -> None:
+        while self._queue:
+            packet = self._queue[0]
+            await self._socket.send(packet)
+            self._queue.popleft()
+            self._bytes -= len(packet.message)
+            self._taken += 1
+            self._space.set()
+
+    async def _send_latest(self) -> None:
+        if self._ack is not None:
+            ack, self._ack = self._ack, None
+            await self._socket.send(Packet(encode_ack(ack)))
+        if self._clients:
+            clients, self._clients = self._clients, set()
+            frame = self._source.presence(clients)
+            if frame is not None:
+                await self._socket.send(Packet(frame))
+
+    def _is_made_up(self, seq: int) -> bool:
+        while self._made_up and self._made_up[0][1] < seq:
+            self._made_up.popleft()
+        return bool(self._made_up)
+
+    def _fall_behind(self) -> None:
+        self._base = self._source.state_vector()
+        self._base_seq = self._source.seq
+        self._watch()
+
+    async def _catch_up(self) -> None:
+        if self._base is None:
+            return
+        await self._source.sound()
+        if self._queue:
+            return
+        update = self._source.diff(self._base)
+        self._base = None
+        # Not all up to now: what was applied before it fell behind may still be on its way through the journal.
+        self._made_up.append((self._base_seq, self._source.seq))
+        if update != EMPTY_UPDATE:
+            await self._socket.send(Packet(encode_sync(UPDATE, update)))
+
+    def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._stall = loop.call_later(self._stall_seconds, self._check_progress, self._progress())
+
+    def _progress(self) -> tuple[int, int]:
+        return self._taken, self._socket.unsent()
+
+    def _check_progress(self, before: tuple[int, int]) -> None:
+        if self._base is None:
+            return
+        if self._progress() == before:
+            self._on_stall()
+        else:
+            self._watch()

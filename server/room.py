@@ -1,0 +1,339 @@
+"""A room: one document, those who are connected to it, and the one way in and out for every edit."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import pycrdt
+
+from comity.crdt_types.errors import ComityError, OverloadError, ProtocolError
+from comity.crdt_types.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
+from comity.crdt_types.wire import STEP2, UPDATE, Presence, encode_sync
+from comity.persistence.compaction import due
+
+from .archive import Archive, now
+from .document import BrokenDocumentError, Document, restore
+from .member import Member
+from .presence import Roster
+from .sockets import Packet
+
+# Twenty times a second looks immediate to people, and makes the work of n clients' cursors n, not n squared, per tick.
+PRESENCE_INTERVAL: Final = 0.05
+
+
+@dataclass(slots=True)
+class Contents:
+    """What a room consists of: its document, and how much of it lies where in the store."""
+
+    lineage: str
+    document: Document
+    seq: int = 0  # of the last update applied
+    is_stored: bool = False  # whether the store knows the room
+    snapshot_bytes: int = 0
+    tail_bytes: int = 0  # of the updates since the snapshot
+    tail_updates: int = 0
+
+
+class _Turn:
+    """What one turn of the event loop brought to a room."""
+
+    __slots__ = ("changes", "counts", "is_mixed", "placed", "sources")
+
+    def __init__(self, *, is_mixed: bool) -> None:
+        self.changes: list[bytes] = []
+        self.counts: dict[Member, int] = {}  # the last update of each member
+        self.placed: list[tuple[Member, int]] = []  # held until now
+        self.sources: set[Member] = set()
+        self.is_mixed = is_mixed  # a change may hold more than its source's
+
+    @property
+    def sole_source(self) -> Member | None:
+        """The one who has all of this turn's changes already, if there is one."""
+        return next(iter(self.sources)) if len(self.sources) == 1 and not self.is_mixed else None
+
+    @property
+    def author(self) -> str:
+        return ",".join(sorted({member.author for member in self.sources}))
+
+
+class Room:
+    """A room that is loaded. Everything here runs in the event loop, which is its one writer.
+
+    All updates that arrive in one turn of the loop are merged, journaled, encoded and sent out once. What the document
+    emits is journaled, not what came in, so duplicates vanish and the log is the document's history.
+
+    Args:
+        name: the room's name.
+        contents: what it starts from.
+        archive: where its updates go.
+        roster: its presence.
+        spawn: runs a coroutine that outlives the caller.
+        on_due: called when a snapshot is due.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        contents: Contents,
+        archive: Archive,
+        roster: Roster,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        on_due: Callable[["Room"], None],
+    ) -> None:
+        self.name: Final = name
+        self.contents: Final = contents
+        self.roster: Final = roster
+        self.failure: ComityError | None = None
+        self.updated: int | None = None  # when its last update was committed, in ms since the Unix epoch
+        self._archive = archive
+        self._spawn = spawn
+        self._on_due = on_due
+        self._committed = contents.seq
+        self._members: dict[Member, None] = {}
+        self._inbox: deque[tuple[Member, int, bytes]] = deque()
+        self._is_scheduled = False
+        self._holders: dict[Member, None] = {}  # members with updates that wait for others
+        self._is_littered = False  # the document holds such updates of nobody here
+        self._sound = asyncio.Event()
+        self._sound.set()
+        self._creating = asyncio.Lock()
+        self._whole: Packet | None = None  # everything, until the next change
+        self._presence_timer: asyncio.TimerHandle | None = None
+        self._presence_sent = 0.0
+
+    @property
+    def lineage(self) -> str:
+        """The id of the room's history."""
+        return self.contents.lineage
+
+    @property
+    def seq(self) -> int:
+        """The number of the last update applied."""
+        return self.contents.seq
+
+    @property
+    def connections(self) -> int:
+        """How many are connected."""
+        return len(self._members)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Those who are connected."""
+        return tuple(self._members)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is connected and nothing is under way."""
+        return not (self._members or self._inbox or self._is_scheduled or self._committed < self.seq) and (
+            self._sound.is_set() or self.failure is not None
+        )
+
+    def join(self, member: Member) -> None:
+        """Let a connection hear everything from now on."""
+        self._members[member] = None
+
+    def leave(self, member: Member) -> None:
+        """Forget a connection; what it sent before still counts."""
+        member.has_left = True
+        self._members.pop(member, None)
+        self.roster.leave(member.owner)
+        self._tell_presence_soon()
+        if member in self._holders:
+            del self._holders[member]
+            self._is_littered = True
+            self._schedule()
+
+    async def ensure_stored(self) -> None:
+        """Give the room its place in the store; called before its first update, so that looking leaves no trace."""
+        async with self._creating:
+            if not self.contents.is_stored:
+                await self._archive.create(self.name, self.lineage)
+                self.contents.is_stored = True
+
+    def receive(self, member: Member, update: bytes) -> None:
+        """Take a document update of a connection; it is applied within this turn of the loop."""
+        self._inbox.append((member, member.count(), update))
+        if not self._is_scheduled:
+            self._schedule()
+
+    def announce(self, member: Member, entries: Iterable[Presence]) -> None:
+        """Take what a connection says about its presence. Raises TooLargeError."""
+        self.roster.update(member.owner, entries)
+        self._tell_presence_soon()
+
+    def state_vector(self) -> bytes:
+        """Return the state vector of what is applied."""
+        return self.contents.document.state_vector()
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """Return the update from a state vector to what is applied. Raises ProtocolError."""
+        return self.contents.document.diff(state_vector)
+
+    def sync(self, state_vector: bytes) -> Packet:
+        """Return the frame that answers a sync step 1; everyone who has nothing yet is sent the same one.
+
+        Raises: ProtocolError, if that is no state vector.
+        """
+        if state_vector != EMPTY_STATE_VECTOR:
+            return Packet(encode_sync(STEP2, self.diff(state_vector)))
+        if self._whole is None:
+            self._whole = Packet(encode_sync(STEP2, self.contents.document.state()))
+        return self._whole
+
+    def presence(self, clients: Iterable[int]) -> bytes | None:
+        """Return the awareness frame of some clients as they are now."""
+        return self.roster.frame(clients)
+
+    async def sound(self) -> None:
+        """Wait until the document can be read."""
+        await self._sound.wait()
+
+    def fail(self, error: ComityError) -> None:
+        """End the room: everyone is sent away, and it is loaded anew for whoever comes next."""
+        self.failure = error
+        for member in self.members:
+            member.fail(error)
+
+    def _schedule(self) -> None:
+        if self._sound.is_set() and not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_scheduled = False
+        turn = _Turn(is_mixed=bool(self._holders) or self._is_littered)
+        try:
+            self._apply_inbox(turn)
+            if self._holders and turn.changes:
+                self._place_held(turn)
+            if self._is_littered:
+                self._tidy(turn)
+        except (BrokenDocumentError, ProtocolError):
+            self._discard_document()
+        self._journal(turn)
+
+    def _apply_inbox(self, turn: _Turn) -> None:
+        while self._inbox:
+            member, n, update = self._inbox.popleft()
+            if member.has_failed:
+                continue
+            try:
+                self._apply(turn, member, n, update)
+            except ProtocolError as error:
+                member.fail(error)
+            except BrokenDocumentError as error:
+                member.fail(ProtocolError(error.what, subject=error.subject))
+                raise
+
+    def _apply(self, turn: _Turn, member: Member, n: int, update: bytes) -> None:
+        if update != EMPTY_UPDATE:
+            document = self.contents.document
+            change = document.apply(update)
+            if change is not None:
+                turn.changes.append(change)
+                turn.sources.add(member)
+            if change != update and document.lacks(update):
+                self._hold(member, n, update)
+        turn.counts[member] = n
+
+    def _hold(self, member: Member, n: int, update: bytes) -> None:
+        if member.has_left:
+            self._is_littered = True
+        else:
+            self._holders[member] = None
+            member.hold(n, update, self.state_vector())
+
+    def _place_held(self, turn: _Turn) -> None:
+        turn.is_mixed = True
+        for member in tuple(self._holders):
+            for n, update in member.held():
+                if not self.contents.document.lacks(update):
+                    member.place(n)
+                    turn.placed.append((member, n))
+                    turn.sources.add(member)
+            if not member.held():
+                del self._holders[member]
+
+    def _tidy(self, turn: _Turn) -> None:
+        """Make the document anew without what waits in it for nobody: each such update slows every later one."""
+        self._is_littered = False
+        self.contents.document = Document([self.contents.document.state()])
+        self._apply_held(turn)
+
+    def _apply_held(self, turn: _Turn) -> None:
+        for member in self._holders:
+            for _, update in member.held():
+                change = self.contents.document.apply(update)
+                if change is not None:
+                    turn.changes.append(change)
+
+    def _journal(self, turn: _Turn) -> None:
+        if turn.changes:
+            self._whole = None
+            changes = turn.changes
+            update = changes[0] if len(changes) == 1 else pycrdt.merge_updates(*changes)
+            self.contents.seq += 1
+            self.contents.tail_bytes += len(update)
+            self.contents.tail_updates += 1
+            committed = partial(self._tell, turn, update, self.seq)
+            self._archive.append(self.name, self.seq, update, turn.author, committed)
+        elif turn.counts:
+            self._archive.barrier(partial(self._settle, turn))
+
+    def _tell(self, turn: _Turn, update: bytes, seq: int) -> None:
+        packet = Packet(encode_sync(UPDATE, update))
+        sole = turn.sole_source
+        for member in self._members:
+            if member is not sole:
+                member.outbox.put_update(packet, seq)
+        self._settle(turn)
+        self._committed = seq
+        self.updated = now()
+        if due(self.contents.tail_bytes, self.contents.snapshot_bytes):
+            self._on_due(self)
+
+    def _settle(self, turn: _Turn) -> None:
+        for member, n in turn.placed:
+            member.release(n)
+            member.settle(n)
+        for member, n in turn.counts.items():
+            member.settle(n)
+
+    def _discard_document(self) -> None:
+        """Load the document anew: what the engine left behind when it failed must not be touched again."""
+        self._sound.clear()
+        self._whole = None
+        self.contents.document = Document()  # tells no lies to those who read it meanwhile
+        for member in self._holders:
+            member.fail(OverloadError("the room is being loaded anew", subject=f"room {self.name!r}"))
+        self._holders.clear()
+        self._spawn(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            await self._archive.flush()
+            loaded = await self._archive.load(self.name)
+            self.contents.document = Document() if loaded is None else restore(self.name, loaded)
+        except ComityError as error:
+            self.fail(error)
+        self._sound.set()
+        self._schedule()
+
+    def _tell_presence_soon(self) -> None:
+        if self._presence_timer is None:
+            loop = asyncio.get_running_loop()
+            self._presence_timer = loop.call_at(self._presence_sent + PRESENCE_INTERVAL, self._tell_presence)
+
+    def _tell_presence(self) -> None:
+        self._presence_timer = None
+        self._presence_sent = asyncio.get_running_loop().time()
+        clients = self.roster.take_dirty()
+        frame = self.roster.frame(clients)
+        if frame is not None:
+            packet = Packet(frame)
+            for member in self._members:
+                member.outbox.put_presence(packet, clients)

@@ -1,0 +1,163 @@
+"""One connection's conversation with its room: what its frames mean, and whether they may."""
+
+import asyncio
+from typing import Final
+
+from comity import __version__
+from comity.crdt_types.errors import ForbiddenError, ProtocolError, TooLargeError
+from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.wire import (
+    STEP1,
+    Awareness,
+    Frame,
+    Notice,
+    QueryAwareness,
+    Reject,
+    SyncStep1,
+    SyncStep2,
+    Token,
+    Update,
+    Welcome,
+    decode,
+    document_update,
+    encode,
+    encode_sync,
+)
+
+from .auth import Access, Action, Principal
+from .hub import Hub
+from .member import Member
+from .room import Room
+from .sockets import Packet, Receive
+from .vetting import vet
+
+# Up to this size an update is checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
+VET_INLINE: Final = 64 * 1024
+
+
+class Session:
+    """A connection that is in a room.
+
+    Args:
+        hub: the hub of the room.
+        room: the room.
+        member: the connection's place in it.
+        principal: who it is.
+        access: what it may do, fixed when it connected.
+        is_comity: whether it speaks ``comity.v1``.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        room: Room,
+        member: Member,
+        principal: Principal,
+        access: Access,
+        *,
+        is_comity: bool,
+    ) -> None:
+        self._archive = hub.archive
+        self._settings = hub.settings
+        self._room = room
+        self._member = member
+        self._principal = principal
+        self._access = access
+        self._may_write = Action.WRITE in access
+        self._is_comity = is_comity
+
+    async def greet(self) -> None:
+        """Send what a connection is sent first: the welcome, a request for its edits, and who else is here."""
+        await self._room.sound()
+        if self._is_comity:
+            self._put(self._welcome())
+        if self._may_write:  # what a reader has that the room has not would only be turned down
+            self._member.outbox.put(Packet(encode_sync(STEP1, self._room.state_vector())))
+        self._put_presence()
+
+    async def listen(self, receive: Receive) -> None:
+        """Take the connection's frames until it is gone.
+
+        Raises: ComityError, when it must end.
+        """
+        archive, contents, member, room = self._archive, self._room.contents, self._member, self._room
+        limit = self._settings.max_message
+        while True:
+            event = await receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            data: bytes | None = event.get("bytes")
+            if data is None:
+                raise ProtocolError("a text message", subject="frame", remedy="send binary messages")
+            if len(data) > limit:
+                raise TooLargeError(f"a message of more than {limit} bytes", subject="frame")
+            update = document_update(data)
+            if update is None:
+                await self._take(decode(data))
+            elif not self._may_write or len(update) > VET_INLINE or archive.full or not contents.is_stored:
+                await self._take_update(update)
+            else:
+                vet(update)
+                room.receive(member, update)
+
+    def notify(self, notice: Notice) -> None:
+        """Tell the client something, if it understands."""
+        if self._is_comity:
+            self._put(notice)
+
+    def _welcome(self) -> Welcome:
+        settings = self._settings
+        limits = {
+            "message": settings.max_message,
+            "presence": settings.presence_bytes,
+            "presence_entries": settings.presence_entries,
+        }
+        access = tuple(sorted(self._access))
+        return Welcome(self._room.lineage, self._principal.name, access, limits, __version__)
+
+    async def _take_update(self, update: bytes) -> None:
+        """Take an update the long way: it may have to wait, or be turned down."""
+        if not self._may_write and update != EMPTY_UPDATE:
+            await self._reject()
+            return
+        if len(update) > VET_INLINE:
+            await asyncio.to_thread(vet, update)
+        else:
+            vet(update)
+        if update != EMPTY_UPDATE:
+            await self._archive.ready()
+            await self._room.ensure_stored()
+        self._room.receive(self._member, update)
+
+    async def _reject(self) -> None:
+        error = ForbiddenError("read only", subject=f"room {self._room.name!r}")
+        if not self._is_comity:
+            raise error
+        await self._member.outbox.space()
+        self._put(Reject(self._member.count(), error.close_code, str(error)))
+
+    async def _take(self, frame: Frame) -> None:
+        match frame:
+            case Awareness(entries):
+                self._room.announce(self._member, entries)
+            case SyncStep1(state_vector):
+                await self._member.outbox.space()
+                await self._room.sound()
+                self._member.outbox.put(self._room.sync(state_vector))
+            case SyncStep2(update) | Update(update):
+                await self._take_update(update)
+            case QueryAwareness():
+                await self._member.outbox.space()
+                self._put_presence()
+            case Token() if self._is_comity:
+                return  # nobody is authenticated by one yet, so a fresh one changes nothing
+            case _:
+                raise ProtocolError(f"{type(frame).__name__} is not for clients to send", subject="frame")
+
+    def _put(self, frame: Frame) -> None:
+        self._member.outbox.put(Packet(encode(frame)))
+
+    def _put_presence(self) -> None:
+        frame = self._room.roster.full_frame()
+        if frame is not None:
+            self._member.outbox.put(Packet(frame))

@@ -1,0 +1,100 @@
+"""Every setting of the server: its name, its default, and what it does.
+
+Each is an option of ``comity serve`` or an environment variable of its name in capitals after ``COMITY_``.
+"""
+
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .auth import Anyone
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+# Only programs on this machine: nobody has to think about authentication before trying it.
+HOST: Final = "127.0.0.1"
+# Registered to nothing that is common on a developer's machine.
+PORT: Final = 8765
+# Beside wherever the server is started, so that it is found again and easily thrown away.
+DATA: Final = Path("data")
+# A power cut may come at any time, and an acknowledgement must survive it.
+DURABILITY: Final = "fsync"
+# The initial sync of a document of a million characters with its history is a few MiB, in one message.
+MAX_MESSAGE: Final = 64 * MIB
+# About ten seconds of a busy room for one reader; a thousand stalled readers then take 2 GiB at the very worst.
+OUTBOX_LIMIT: Final = 2 * MIB
+# Longer than the hiccups of mobile networks and of browser tabs in the background.
+STALL_SECONDS: Final = 60.0
+# Page reloads and restarts of agents fall within it; holding a quiet room longer buys nothing.
+IDLE_SECONDS: Final = 60.0
+# Fits any tier and a UUID or two, and every file name should rooms ever become files.
+ROOM_NAME_LENGTH: Final = 200
+# A name, a colour, a cursor and what an agent is doing; repeated to everyone at every change.
+PRESENCE_BYTES: Final = 16 * KIB
+# A connection speaks for itself; a gateway may speak for a team behind it.
+PRESENCE_ENTRIES: Final = 64
+# A stock provider repairs a gap with one round trip; that many gaps in a row are a broken client.
+MAX_PENDING_SYNC: Final = 64
+# Half of what process managers commonly grant between the first signal and the kill (10 s).
+DRAIN_SECONDS: Final = 5.0
+# Below the 30 to 60 s after which home routers and proxies forget a silent connection.
+PING_INTERVAL: Final = 20.0
+# Two lost packets' worth of retransmission, and a laptop's short sleep.
+PING_TIMEOUT: Final = 20.0
+# For good: history is what makes edits attributable and reversible.
+HISTORY_DAYS: Final = None
+# A quiet server: what an operator must act on, nothing per message.
+LOG_LEVEL: Final = "warning"
+
+
+class Settings(BaseSettings):
+    """The server's settings; an environment variable wins over a default, an argument over both."""
+
+    model_config = SettingsConfigDict(env_prefix="COMITY_", frozen=True, extra="forbid")
+
+    host: str = Field(default=HOST, description="Address to listen on.")
+    port: int = Field(default=PORT, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
+    data: Path = Field(default=DATA, description="Directory of the database; made when absent.")
+    insecure: bool = Field(default=False, description="Listen beyond this machine although nobody is authenticated.")
+    anyone: Anyone = Field(default="write", description="What somebody unauthenticated may do: write, read or nothing.")
+    origins: str = Field(
+        default="", description="Other web origins whose pages may connect, separated by commas; * for any."
+    )
+    durability: Literal["fsync", "os"] = Field(
+        default=DURABILITY,
+        description="What an acknowledgement survives: fsync a power cut, os the end of the process.",
+    )
+    max_message: int = Field(default=MAX_MESSAGE, ge=KIB, description="Largest message of a client, in bytes.")
+    outbox_limit: int = Field(
+        default=OUTBOX_LIMIT,
+        ge=KIB,
+        description="Bytes that may wait for one reader before its queue becomes one diff.",
+    )
+    stall_seconds: float = Field(
+        default=STALL_SECONDS, gt=0, description="How long a reader that fell behind may take nothing at all."
+    )
+    idle_seconds: float = Field(
+        default=IDLE_SECONDS, ge=0, description="How long a room without connections stays in memory."
+    )
+    room_name_length: int = Field(default=ROOM_NAME_LENGTH, ge=1, description="Longest room name, in bytes of UTF-8.")
+    presence_bytes: int = Field(default=PRESENCE_BYTES, ge=2, description="Largest presence of one client, in bytes.")
+    presence_entries: int = Field(
+        default=PRESENCE_ENTRIES, ge=1, description="Clients that one connection may announce the presence of."
+    )
+    max_pending_sync: int = Field(
+        default=MAX_PENDING_SYNC, ge=1, description="Updates of a connection that may wait for others they build on."
+    )
+    drain_seconds: float = Field(default=DRAIN_SECONDS, gt=0, description="How long shutting down may take.")
+    ping_interval: float = Field(default=PING_INTERVAL, gt=0, description="Seconds between pings to a client.")
+    ping_timeout: float = Field(default=PING_TIMEOUT, gt=0, description="Seconds that a client has to answer a ping.")
+    history_days: float | None = Field(
+        default=HISTORY_DAYS,
+        gt=0,
+        description="Days that updates folded into snapshots are kept; unset keeps them for good.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default=LOG_LEVEL, description="The least severe messages to log."
+    )

@@ -1,0 +1,192 @@
+"""Checks the bytes of an update before they reach the document engine.
+
+The engine (yrs) trusts what it decodes, and a process that hosts everyone's rooms cannot: values nested some ten
+thousand deep overflow its stack, and clocks near 2^32 wrap around and leave pointers into nowhere. Both end the
+process, not one request, so both are refused here, and so are empty structs, which it panics on. The walk follows the
+layout of a version 1 update, reads lengths and clocks, and copies nothing.
+
+Source: UpdateEncoderV1 and readClientsStructRefs of yjs 13.6; update.rs and block.rs of yrs 0.28.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from comity.crdt_types.errors import ProtocolError
+from comity.crdt_types.varint import read_uint
+
+# The engine's clocks are unsigned 32 bit; half of that leaves no sum of two that could wrap around.
+MAX_CLOCK: Final = 2**31
+# Deeper than any state that people write, far below what overflows a stack here or in a reader.
+MAX_DEPTH: Final = 100
+
+_GC: Final = 0
+_SKIP: Final = 10
+_HAS_ORIGINS: Final = 0xC0
+_HAS_KEY: Final = 0x20
+_XML_ELEMENT: Final = 3
+
+_VARINT: Final = rb"[\x80-\xff]{0,9}[\x00-\x7f]"
+_match_varint = re.compile(_VARINT).match
+_match_id = re.compile(_VARINT * 2).match  # a client and a clock
+_match_two_ids = re.compile(_VARINT * 4).match
+_ORIGINS: Final = {0x80: _match_id, 0x40: _match_id, 0xC0: _match_two_ids}
+
+
+def vet(update: bytes) -> None:
+    """Check that an update is whole and cannot harm the engine.
+
+    Raises: ProtocolError, if it ends early, has bytes left over, holds something unknown, nests its values deeper than
+    MAX_DEPTH, or has a clock above MAX_CLOCK.
+    """
+    try:
+        at = _skip_structs(update)
+        at = _skip_deletes(update, at)
+    except (IndexError, AttributeError):  # past the end: no byte there, or no match
+        raise ProtocolError("the update ends early", subject="update") from None
+    if at != len(update):
+        raise ProtocolError(f"{abs(len(update) - at)} bytes left over or missing", subject="update")
+
+
+def _skip_structs(data: bytes) -> int:
+    sections, at = read_uint(data, 0)
+    for _ in range(sections):
+        structs, at = read_uint(data, at)
+        at = _match_varint(data, at).end()  # type: ignore[union-attr]  # no match is an early end
+        clock, at = read_uint(data, at)
+        for _ in range(structs):
+            length, at = _skip_struct(data, at)
+            if not length:
+                raise ProtocolError("an empty struct", subject="update")
+            clock += length
+            if clock > MAX_CLOCK:
+                raise ProtocolError(f"a clock above {MAX_CLOCK}", subject="update")
+    return at
+
+
+def _skip_struct(data: bytes, at: int) -> tuple[int, int]:
+    """Return how far a struct moves its client's clock, at most, and the position after it."""
+    info = data[at]
+    at += 1
+    if info in (_GC, _SKIP):
+        return read_uint(data, at)
+    origins = info & _HAS_ORIGINS
+    at = _ORIGINS[origins](data, at).end() if origins else _skip_parent(data, at, info)  # type: ignore[union-attr]
+    reader = _CONTENTS.get(info & 0x1F)
+    if reader is None:
+        raise ProtocolError(f"unknown content {info & 0x1F}", subject="update")
+    return reader(data, at)
+
+
+def _skip_parent(data: bytes, at: int, info: int) -> int:
+    named, at = read_uint(data, at)
+    at = _skip_bytes(data, at) if named == 1 else _match_id(data, at).end()  # type: ignore[union-attr]
+    return _skip_bytes(data, at) if info & _HAS_KEY else at
+
+
+def _skip_bytes(data: bytes, at: int) -> int:
+    length = data[at]
+    if length < 0x80:
+        return at + 1 + length
+    length, at = read_uint(data, at)
+    return at + length
+
+
+def _read_one(data: bytes, at: int) -> tuple[int, int]:
+    return 1, _skip_bytes(data, at)
+
+
+def _read_text(data: bytes, at: int) -> tuple[int, int]:
+    end = _skip_bytes(data, at)
+    return end - at - 1, end  # at least the number of its UTF-16 units, and 0 if there is none
+
+
+def _read_strings(data: bytes, at: int) -> tuple[int, int]:
+    count, at = read_uint(data, at)
+    for _ in range(count):
+        at = _skip_bytes(data, at)
+    return count, at
+
+
+def _read_format(data: bytes, at: int) -> tuple[int, int]:
+    return 1, _skip_bytes(data, _skip_bytes(data, at))
+
+
+def _read_type(data: bytes, at: int) -> tuple[int, int]:
+    kind, at = read_uint(data, at)
+    return 1, _skip_bytes(data, at) if kind == _XML_ELEMENT else at
+
+
+def _read_values(data: bytes, at: int) -> tuple[int, int]:
+    count, at = read_uint(data, at)
+    return count, _skip_values(data, at, count)
+
+
+def _read_subdocument(data: bytes, at: int) -> tuple[int, int]:
+    return 1, _skip_values(data, _skip_bytes(data, at), 1)
+
+
+_CONTENTS: Final[dict[int, Callable[[bytes, int], tuple[int, int]]]] = {
+    1: read_uint,  # deleted
+    2: _read_strings,  # JSON
+    3: _read_one,  # binary
+    4: _read_text,
+    5: _read_one,  # embed
+    6: _read_format,
+    7: _read_type,
+    8: _read_values,
+    9: _read_subdocument,
+}
+
+_MAP: Final = 118
+_ARRAY: Final = 117
+_INTEGER: Final = 125
+_SIZED: Final = (116, 119)  # bytes, string
+# true, false, null, undefined; big integer, double; float
+_FIXED: Final = {120: 0, 121: 0, 126: 0, 127: 0, 122: 8, 123: 8, 124: 4}
+
+
+def _skip_values(data: bytes, at: int, left: int) -> int:
+    keyed = False
+    above: list[tuple[int, bool]] = []
+    while left or above:
+        if not left:
+            left, keyed = above.pop()
+            continue
+        left -= 1
+        if keyed:
+            at = _skip_bytes(data, at)
+        tag = data[at]
+        if tag in (_MAP, _ARRAY):
+            above.append((left, keyed))
+            if len(above) > MAX_DEPTH:
+                raise ProtocolError(f"values nested deeper than {MAX_DEPTH}", subject="update")
+            left, at = read_uint(data, at + 1)
+            keyed = tag == _MAP
+        else:
+            at = _skip_scalar(data, at + 1, tag)
+    return at
+
+
+def _skip_scalar(data: bytes, at: int, tag: int) -> int:
+    width = _FIXED.get(tag)
+    if width is not None:
+        return at + width
+    if tag in _SIZED:
+        return _skip_bytes(data, at)
+    if tag == _INTEGER:
+        return _match_varint(data, at).end()  # type: ignore[union-attr]
+    raise ProtocolError(f"unknown value type {tag}", subject="update")
+
+
+def _skip_deletes(data: bytes, at: int) -> int:
+    clients, at = read_uint(data, at)
+    for _ in range(clients):
+        at = _match_varint(data, at).end()  # type: ignore[union-attr]
+        ranges, at = read_uint(data, at)
+        for _ in range(ranges):
+            clock, at = read_uint(data, at)
+            length, at = read_uint(data, at)
+            if clock + length > MAX_CLOCK:
+                raise ProtocolError(f"a clock above {MAX_CLOCK}", subject="update")
+    return at

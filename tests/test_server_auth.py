@@ -1,0 +1,94 @@
+"""Who may do what, and which pages may talk to the server at all."""
+
+import pytest
+
+from comity.crdt_types.errors import ProtocolError
+from comity.server.auth import ANONYMOUS, MAX_NAME, Action, Policy, Principal, access, claimed
+from comity.server.origins import doorkeeper, is_loopback
+
+EVERYTHING = frozenset(Action)
+
+
+def test_access_is_open_by_default() -> None:
+    assert access(ANONYMOUS, "shared/x", Policy()) == EVERYTHING
+
+
+def test_access_of_somebody_unknown_is_what_the_policy_says() -> None:
+    assert access(claimed("planner"), "shared/x", Policy("read")) == {Action.READ}
+    assert access(claimed("planner"), "shared/x", Policy("nothing")) == frozenset()
+
+
+def test_access_of_somebody_known_does_not_depend_on_what_strangers_may() -> None:
+    assert access(Principal("planner", authenticated=True), "shared/x", Policy("nothing")) == EVERYTHING
+
+
+def test_a_claimed_name_proves_nothing() -> None:
+    assert claimed("planner") == Principal("planner", authenticated=False)
+    assert claimed("") == ANONYMOUS
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x00", "x" * (MAX_NAME + 1)])
+def test_a_claimed_name_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ProtocolError):
+        claimed(name)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "page.localhost"])
+def test_loopback_is_known(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", "", "localhost.example.com"])
+def test_other_addresses_are_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def _objection(
+    host: str | None, origin: str | None, *, listens: str = "127.0.0.1", origins: str = "", insecure: bool = False
+) -> str | None:
+    given = {b"host": host, b"origin": origin}
+    headers = [(name, value.encode()) for name, value in given.items() if value is not None]
+    return doorkeeper(listens, origins, insecure=insecure).objection(headers)
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8765", None),  # a program
+        ("127.0.0.1:8765", "http://127.0.0.1:8765"),  # our own page
+        ("localhost:8765", "http://localhost:3000"),  # a developer's page
+        ("[::1]:8765", "http://[::1]:8765"),
+    ],
+)
+def test_origins_of_this_machine_are_welcome(host: str, origin: str | None) -> None:
+    assert _objection(host, origin) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin"),
+    [
+        ("127.0.0.1:8765", "https://evil.example"),
+        ("127.0.0.1:8765", "null"),  # a sandboxed frame, a file
+        ("127.0.0.1:8765", "http://localhost.evil.example"),
+        ("evil.example:8765", "http://evil.example:8765"),  # DNS rebinding: same origin, and not ours
+        ("evil.example:8765", None),
+        (None, None),
+        ("127.0.0.1:8765", "http://[bad"),
+    ],
+)
+def test_origins_of_other_sites_are_turned_away(host: str | None, origin: str | None) -> None:
+    assert _objection(host, origin)
+
+
+def test_origins_that_are_listed_are_welcome() -> None:
+    listed = "https://app.example, https://other.example/"
+    assert _objection("127.0.0.1:8765", "https://app.example", origins=listed) is None
+    assert _objection("127.0.0.1:8765", "https://OTHER.example", origins=listed) is None
+    assert _objection("127.0.0.1:8765", "https://third.example", origins=listed)
+    assert _objection("127.0.0.1:8765", "https://third.example", origins="*") is None
+
+
+def test_origins_on_an_open_network_are_those_of_the_server_itself() -> None:
+    assert _objection("comity.lan:8765", "http://comity.lan:8765", listens="0.0.0.0", insecure=True) is None
+    assert _objection("comity.lan:8765", None, listens="0.0.0.0", insecure=True) is None
+    assert _objection("comity.lan:8765", "https://evil.example", listens="0.0.0.0", insecure=True)

@@ -1,0 +1,105 @@
+"""Updates that come before others which they build on: whatever is acknowledged is in the log, whole."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pycrdt
+import pytest
+
+from comity.crdt_types import Counter, Log, Map, State, StateDocument, Text
+from comity.persistence.memory import MemoryStore
+from tests.support.raw import RawClient, raw_client
+from tests.support.server import in_process_server
+
+ROOM = "shared/gaps"
+
+
+class Board(State):
+    cells: Map[int]
+    total: Counter
+    notes: Log[str]
+    body: Text
+
+
+def edit(board: Board, chance: random.Random, number: int) -> None:
+    match chance.randrange(5):
+        case 0:
+            board.cells[f"k{chance.randrange(3)}"] = number
+        case 1:
+            board.total.add(number)
+        case 2:
+            board.notes.append(f"note {number}")
+        case 3:
+            board.body.insert(chance.randrange(len(board.body) + 1), f"<{number}>")
+        case _:
+            board.body.delete(0, min(len(board.body), 2))
+
+
+def history(chance: random.Random, length: int) -> tuple[StateDocument, list[bytes]]:
+    """Return a document that two agents wrote, and every update that it came from."""
+    documents = [StateDocument(agent=name) for name in ("a", "b")]
+    boards = [Board(document) for document in documents]
+    updates: list[bytes] = []
+    for document in documents:
+        document.on_commit(lambda commit: updates.append(commit.update) if commit.local else None)
+    for number in range(length):
+        edit(chance.choice(boards), chance, number)
+        if chance.random() < 0.4:
+            documents[0].apply(documents[1].update_since(documents[0].state_vector()))
+            documents[1].apply(documents[0].update_since(documents[1].state_vector()))
+    documents[0].apply(documents[1].update_since())
+    return documents[0], updates
+
+
+async def stored(store: MemoryStore) -> StateDocument:
+    """Return what a server that starts now would have."""
+    loaded = await store.load(ROOM)
+    assert loaded is not None
+    document = StateDocument()
+    for update in (*filter(None, [loaded.snapshot]), *loaded.tail):
+        document.apply(update)
+    return document
+
+
+def content(document: StateDocument) -> dict[str, Any]:
+    return Board(document).to_dict()
+
+
+async def send_shuffled(client: RawClient, chance: random.Random, updates: list[bytes]) -> None:
+    shuffled = [*updates, *chance.sample(updates, len(updates) // 4)]  # some twice
+    chance.shuffle(shuffled)
+    for update in shuffled:
+        await client.update(update)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_gaps_are_closed_by_what_a_provider_answers(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    document, updates = history(chance, 40)
+    store = MemoryStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, ROOM) as client:
+        client.doc.apply_update(document.update_since())  # from which it answers
+        await send_shuffled(client, chance, updates)
+        await client.durable()
+        assert content(await stored(store)) == content(document)
+        async with raw_client(server.url, ROOM) as reader:
+            await reader.sync()
+            assert content(StateDocument(update=reader.doc.get_update())) == content(document)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_gaps_leave_nothing_acknowledged_out_of_the_log(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    _document, updates = history(chance, 30)
+    store = MemoryStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, ROOM, answers=False) as client:
+        await client.sync()
+        some = chance.sample(updates, len(updates) * 3 // 4)  # the rest never comes
+        for update in some:
+            await client.update(update)
+        await client.sync()  # behind all of them: what can be acknowledged is
+        acknowledged = pycrdt.merge_updates(*some[: client.acknowledged]) if client.acknowledged else b"\0\0"
+        if acknowledged != b"\0\0":
+            kept = (await stored(store)).state_vector()
+            assert pycrdt.get_update(acknowledged, kept)[0] == 0, "an acknowledged insert is not in the log"
