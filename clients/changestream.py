@@ -1,0 +1,68 @@
+"""The typed changes of a document as an asynchronous iterator with a bound."""
+
+import asyncio
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from comity.crdt_types import Change, StateDocument
+from comity.crdt_types.errors import TooSlowError
+
+MAX_BACKLOG: Final = 10_000  # changes; a few megabytes, and minutes of work for any reader that reads at all
+
+
+class ChangeStream:
+    """Iterates over the changes of a document from its creation on.
+
+    A reader that falls more than `MAX_BACKLOG` changes behind gets a TooSlowError, not a gap that it cannot see.
+
+    Args:
+        document: the document.
+        convert: applied to each change as it is read.
+    """
+
+    def __init__(self, document: StateDocument, convert: Callable[[Change], Change]) -> None:
+        self._convert = convert
+        self._backlog: deque[Change] = deque()
+        self._wake = asyncio.Event()
+        self.ended = False
+        self._overflowed = False
+        # Weak, so that an iterator that a `break` left behind does not collect changes for ever.
+        weak = weakref.WeakMethod(self._put)
+        self._stop = document.on_change(lambda change: (put := weak()) and put(change))
+        weakref.finalize(self, self._stop)
+
+    def _put(self, change: Change) -> None:
+        if self.ended:
+            return
+        if len(self._backlog) >= MAX_BACKLOG:
+            self._overflowed = True
+            self._backlog.clear()
+            self.end()
+        else:
+            self._backlog.append(change)
+        self._wake.set()
+
+    def end(self) -> None:
+        """End the iteration after what was collected."""
+        self.ended = True
+        self._wake.set()
+
+    def __aiter__(self) -> "ChangeStream":
+        return self
+
+    async def __anext__(self) -> Change:
+        while not self._backlog:
+            if self._overflowed:
+                self._overflowed = False
+                raise TooSlowError(
+                    f"the reader fell {MAX_BACKLOG} changes behind",
+                    subject="changes()",
+                    remedy="read the state anew and iterate again, doing less in the loop",
+                )
+            if self.ended:
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        return self._convert(self._backlog.popleft())

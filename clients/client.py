@@ -1,0 +1,60 @@
+"""The client: opens rooms of one server as typed state."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from comity.crdt_types import State
+
+from .replica import Replica
+
+S = TypeVar("S", bound=State)
+
+
+class Client:
+    """Opens the rooms of one server; it holds no connection of its own, each open room has one.
+
+    Args:
+        url: the server's address, ``ws://host:port``.
+        agent: the name that this client's edits and presence bear.
+        directory: where replicas keep their documents and unacknowledged edits; in memory only if None.
+    """
+
+    def __init__(self, url: str, *, agent: str = "", directory: str | Path | None = None) -> None:
+        self.url = url
+        self.agent = agent
+        self.directory = None if directory is None else Path(directory)
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        return None
+
+    @asynccontextmanager
+    async def open(self, room: str, schema: type[S]) -> AsyncGenerator[S]:
+        """Open a room as typed state, usable at once whether the server is there or not.
+
+        Args:
+            room: the room's name, such as ``shared/mission-1``.
+            schema: a `State` class.
+
+        Raises: SchemaError, if the class is not well formed; StorageError, if the local file cannot be opened;
+            ConnectionFailedError, if the server's address is not one.
+        """
+        replica = Replica(self.url, room, agent=self.agent, directory=self.directory)
+        state = schema(replica.document, replica)
+        async with replica:
+            yield state
+
+
+def connect(url: str, *, agent: str = "", directory: str | Path | None = None) -> Client:
+    """Return a client of the server at an address; use it with ``async with``.
+
+    Args:
+        url: the server's address, ``ws://host:port``.
+        agent: the name that this client's edits and presence bear.
+        directory: where to keep documents and unacknowledged edits, so that they outlive this process.
+    """
+    return Client(url, agent=agent, directory=directory)

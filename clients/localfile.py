@@ -1,0 +1,187 @@
+"""A replica's own file: its document and its unacknowledged edits in SQLite, so that both outlive the process."""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+from urllib.parse import quote
+
+import aiosqlite
+
+from comity.crdt_types.edits import Edit
+from comity.crdt_types.errors import StorageError
+from comity.crdt_types.values import pack, unpack
+
+VERSION: Final = 1
+SUFFIX: Final = ".comity"
+
+_SCHEMA: Final = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE updates (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE edits (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, body BLOB NOT NULL);
+"""
+
+
+class Restored(NamedTuple):
+    """What a file held when it was opened.
+
+    Attributes:
+        updates: Yjs updates that make up the document.
+        edits: the unacknowledged edits with their numbers, oldest first.
+        number: the number of the last local update.
+        acknowledged: the number of the last local update that the server has on disk.
+        lineage: the room's lineage, or None before the first contact with a server.
+    """
+
+    updates: list[bytes]
+    edits: list[tuple[int, Edit]]
+    number: int
+    acknowledged: int
+    lineage: str | None
+
+
+class LocalFile:
+    """The file of one room's replica; one process at a time has it open.
+
+    Args:
+        directory: where the files of all rooms lie; made if absent.
+        room: the room's name.
+
+    Raises: StorageError, on entering, if it cannot be opened, or another process has it open.
+    """
+
+    def __init__(self, directory: Path, room: str) -> None:
+        self.path = directory / (quote(room, safe="") + SUFFIX)
+        self._stack = AsyncExitStack()
+        self._db: aiosqlite.Connection
+
+    async def __aenter__(self) -> Self:
+        try:
+            with self._explained():
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._lock()
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    def _lock(self) -> None:
+        handle = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        self._stack.callback(os.close, handle)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StorageError(
+                "another process has this replica open",
+                subject=str(self.path),
+                remedy="give every process a directory of its own",
+            ) from None
+
+    @contextmanager
+    def _explained(self) -> Any:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise StorageError(
+                str(error), subject=str(self.path), remedy="check that the directory can be written and has room"
+            ) from error
+
+    async def _open(self) -> None:
+        with self._explained():
+            self._db = await self._stack.enter_async_context(aiosqlite.connect(self.path))
+            await self._db.execute("PRAGMA journal_mode = WAL")
+            await self._db.execute("PRAGMA synchronous = FULL")
+            version = await self._pragma_version()
+            if version == 0:
+                await self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
+            elif version > VERSION:
+                raise StorageError(
+                    f"written by a newer version (format {version}, this one knows {VERSION})",
+                    subject=str(self.path),
+                    remedy="upgrade comity",
+                )
+
+    async def _pragma_version(self) -> int:
+        async with self._db.execute("PRAGMA user_version") as cursor:
+            row = await cursor.fetchone()
+        return int(row[0]) if row else 0
+
+    async def restore(self) -> Restored:
+        """Read everything back."""
+        with self._explained():
+            meta = dict(await self._rows("SELECT key, value FROM meta"))
+            updates = [body for (body,) in await self._rows("SELECT body FROM updates ORDER BY seq")]
+            edits = await self._rows("SELECT number, body FROM edits ORDER BY id")
+        acknowledged = int(meta.get("acknowledged", 0))
+        return Restored(
+            updates,
+            [(number, Edit(*unpack(body))) for number, body in edits],
+            # An edit may have reached the server, and its acknowledgement this file, before the edit itself did.
+            max(int(meta.get("number", 0)), acknowledged),
+            acknowledged,
+            meta.get("lineage"),
+        )
+
+    async def _rows(self, sql: str) -> list[Any]:
+        return list(await self._db.execute_fetchall(sql))
+
+    async def append(self, updates: Iterable[bytes], edits: Iterable[tuple[int, Edit]], number: int) -> None:
+        """Write updates and the edits behind them, on disk when it returns."""
+        with self._explained():
+            await self._db.executemany("INSERT INTO updates (body) VALUES (?)", [(body,) for body in updates])
+            await self._insert_edits(edits)
+            await self._set("number", number)
+            await self._db.commit()
+
+    async def fold(
+        self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int, lineage: str | None = None
+    ) -> None:
+        """Replace all that was written by one update and the edits that are still unacknowledged.
+
+        A lineage, if given, replaces the one that is remembered, in the same transaction.
+        """
+        with self._explained():
+            await self._db.execute("DELETE FROM updates")
+            await self._db.execute("DELETE FROM edits")
+            await self._db.execute("INSERT INTO updates (body) VALUES (?)", (state,))
+            await self._insert_edits(edits)
+            await self._set("number", number)
+            if lineage is not None:
+                await self._set("lineage", lineage)
+            await self._db.commit()
+
+    async def acknowledge(self, number: int) -> None:
+        """Forget the edits up to a number: the server has them."""
+        with self._explained():
+            await self._db.execute("DELETE FROM edits WHERE number <= ?", (number,))
+            await self._set("acknowledged", number)
+            await self._db.commit()
+
+    async def adopt(self, lineage: str) -> None:
+        """Remember the lineage of the room."""
+        with self._explained():
+            await self._set("lineage", lineage)
+            await self._db.commit()
+
+    async def copy_aside(self) -> Path:
+        """Keep a copy of all that is here beside the file, and return where."""
+        kept = self.path.with_name(f"{self.path.stem}-{time.time_ns()}.aside")
+        with self._explained():
+            await self._db.execute("VACUUM INTO ?", (str(kept),))
+        return kept
+
+    async def _insert_edits(self, edits: Iterable[tuple[int, Edit]]) -> None:
+        rows = [(number, pack(tuple(edit))) for number, edit in edits]
+        if rows:
+            await self._db.executemany("INSERT INTO edits (number, body) VALUES (?, ?)", rows)
+
+    async def _set(self, key: str, value: object) -> None:
+        await self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))

@@ -1,0 +1,119 @@
+"""The parts of the client that need no server."""
+
+import asyncio
+import random
+import weakref
+from itertools import islice
+
+import pytest
+
+from comity.clients.backoff import FIRST_DELAY, LONGEST_DELAY, delays
+from comity.clients.changestream import MAX_BACKLOG, ChangeStream
+from comity.clients.connection import room_url
+from comity.clients.milestone import Milestone
+from comity.crdt_types import Change, StateDocument
+from comity.crdt_types.awareness import Awareness
+from comity.crdt_types.errors import ConnectionFailedError, ForbiddenError, TooSlowError
+from comity.crdt_types.wire import Presence
+
+
+def same(change: Change) -> Change:
+    return change
+
+
+async def test_milestone_wakes_those_whose_value_is_reached() -> None:
+    milestone = Milestone()
+    first, second = (asyncio.create_task(milestone.reached(value)) for value in (1, 2))
+    await asyncio.sleep(0)
+    milestone.advance(1)
+    await first
+    assert not second.done()
+    milestone.advance(5)
+    await second
+    await milestone.reached(5)
+
+
+async def test_milestone_fails_those_up_to_a_value() -> None:
+    milestone = Milestone()
+    first, second = (asyncio.create_task(milestone.reached(value)) for value in (1, 2))
+    await asyncio.sleep(0)
+    milestone.fail(ForbiddenError("no"), 1)
+    with pytest.raises(ForbiddenError):
+        await first
+    milestone.advance(2)
+    await second
+
+
+async def test_milestone_forgets_a_waiter_that_was_cancelled() -> None:
+    milestone = Milestone()
+    waiter = asyncio.create_task(milestone.reached(1))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    milestone.advance(1)
+    assert milestone.value == 1
+
+
+def test_delays_grow_to_a_bound_and_are_spread() -> None:
+    one, two = ([*islice(delays(random.Random(seed)), 20)] for seed in (1, 2))
+    assert one != two
+    assert one[0] <= FIRST_DELAY
+    assert LONGEST_DELAY / 2 <= one[-1] <= LONGEST_DELAY
+
+
+def test_room_url_quotes_the_room_and_the_agent() -> None:
+    assert room_url("ws://h:1", "shared/a b?", "é&") == "ws://h:1/ws/shared/a%20b%3F?agent=%C3%A9%26"
+    assert room_url("https://h/base/", "r", "a") == "wss://h/base/ws/r?agent=a"
+    with pytest.raises(ConnectionFailedError):
+        room_url("localhost:8765", "r", "a")
+
+
+async def test_changestream_starts_at_its_creation_and_ends() -> None:
+    document = StateDocument(agent="a")
+    document.set_register("goal", "before")
+    stream = ChangeStream(document, same)
+    document.set_register("goal", "after")
+    stream.end()
+    assert [change.new async for change in stream] == ["after"]
+
+
+async def test_changestream_tells_a_reader_that_fell_behind() -> None:
+    document = StateDocument(agent="a")
+    stream = ChangeStream(document, same)
+    with document.transaction():
+        for number in range(MAX_BACKLOG + 1):
+            document.append_item("log", number)
+    with pytest.raises(TooSlowError):
+        await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_changestream_that_was_dropped_is_held_by_nobody() -> None:
+    document = StateDocument(agent="a")
+    stream = ChangeStream(document, same)
+    held = weakref.ref(stream)
+    del stream
+    assert held() is None
+    document.set_register("goal", "heard by nobody")
+
+
+def test_awareness_shows_others_until_they_go() -> None:
+    one, two = Awareness(1, {"agent": "one"}), Awareness(2, {"agent": "two"})
+    one.attach(lambda presence: two.receive([presence]))
+    two.attach(lambda presence: one.receive([presence]))
+    one.set(task="review")
+    assert two.others == {1: {"agent": "one", "task": "review"}}
+    assert one.others == {2: {"agent": "two"}}
+    one.hide()
+    assert two.others == {}
+
+
+def test_awareness_ignores_what_is_older_and_what_is_its_own() -> None:
+    one = Awareness(1, {"agent": "one"})
+    one.receive([Presence(2, 5, '{"n": 5}'), Presence(2, 4, '{"n": 4}'), Presence(1, 99, None)])
+    assert one.others == {2: {"n": 5}}
+    one.receive([Presence(2, 5, None)])
+    assert one.others == {}
+    assert one.local == {"agent": "one"}
