@@ -1,0 +1,37 @@
+"""What the server acknowledged survives its being killed; `python -m benchmarks.crash` does this a hundred times."""
+
+from pathlib import Path
+
+import pytest
+
+import comity
+from benchmarks.crash import Load, run
+from tests.support.server import running_server
+
+ROUNDS = 5
+VISITS = 10
+
+
+@pytest.mark.timeout(180)
+async def test_no_acknowledged_edit_is_missing_after_the_server_was_killed_under_load(tmp_path: Path) -> None:
+    result = await run(ROUNDS, tmp_path / "data")
+    assert result.missing == set()
+    assert result.acknowledged > 20 * ROUNDS
+    assert result.heard > 20 * ROUNDS
+
+
+async def test_an_agent_that_leaves_as_soon_as_it_has_edited_loses_nothing(tmp_path: Path) -> None:
+    async with running_server(tmp_path / "data") as server:
+        for visit in range(VISITS):
+            async with comity.connect(server.url).open("shared/visits", Load) as state:
+                state.notes.append(f"before it was connected {visit}")
+            async with comity.connect(server.url).open("shared/visits", Load) as state:
+                await state.synced()
+                state.notes.append(f"once it was connected {visit}")
+        await server.kill()
+        await server.restart()
+        async with comity.connect(server.url).open("shared/visits", Load) as state:
+            await state.synced()
+            assert state.notes.value == [
+                f"{when} it was connected {visit}" for visit in range(VISITS) for when in ("before", "once")
+            ]
