@@ -1,5 +1,6 @@
 """What the typed fields of a State have in common: a declaration that becomes a field when a document is opened."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
@@ -11,7 +12,7 @@ from .index import Cells
 from .values import Codec
 
 
-class Field:
+class Field(ABC):
     """A typed field: as written in a State class a declaration, in an opened State bound to its document.
 
     Attributes:
@@ -59,9 +60,9 @@ class Field:
         )
 
     @property
+    @abstractmethod
     def value(self) -> Any:
         """What the field holds, as plain data."""
-        raise NotImplementedError
 
     def conflicts(self) -> list[Conflict]:
         """List the cells of this field that hold several concurrent values."""
