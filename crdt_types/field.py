@@ -42,6 +42,7 @@ class Field(ABC):
     def _copy(self) -> Self:
         return type(self)()
 
+    @abstractmethod
     def _attach(self, document: StateDocument) -> None:
         """Take hold of what the field reads from."""
 

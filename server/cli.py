@@ -23,10 +23,12 @@ REFUSED: Final = 2  # it did not start; also what a wrong option ends with
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(highlight=False, soft_wrap=True, stderr=True)
 
-_PROGRAM: Final = """\
-  async with comity.connect("{address}", agent="me") as client:
-      async with client.open("shared/hello", Hello) as state:  # class Hello(comity.State): greeting: Register[str]
-          state.greeting.set("hello")"""
+_PROGRAM: Final = (
+    "import comity",
+    "class Hello(comity.State): greeting: comity.Register[str]",
+    'async with comity.connect("{address}", agent="me").open("shared/hello", Hello) as hello: '
+    'hello.greeting.set("hi"); await hello.durable()',
+)
 
 
 def serve(**options: Any) -> None:
@@ -67,12 +69,12 @@ def _settings(given: dict[str, Any]) -> Settings:
 def _banner(settings: Settings, port: int) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"ws://{host}:{port}"
-    program = _PROGRAM.format(address=address)
+    program = "\n".join(f"  {line}" for line in _PROGRAM).format(address=address)
     return (
         f"[bold]Comity[/] listens on [bold]{escape(address)}[/]\n"
         f"  data       {escape(str(settings.data.resolve()))}\n"
         f"  live page  http://{escape(host)}:{port}/\n"
-        f"try, in Python:\n\n{escape(program)}\n\n"
+        f"try, in python -m asyncio:\n\n{escape(program)}\n\n"
         "Ctrl-C ends it."
     )
 

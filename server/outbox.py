@@ -78,6 +78,7 @@ class Outbox:
             deque()
         )  # dropped after the one number, up to the other, and made up for
         self._stall: asyncio.TimerHandle | None = None
+        self._is_busy = False  # the writer has something to send, or is sending
         self._work = asyncio.Event()
         self._space = asyncio.Event()
         self._closed = False
@@ -94,11 +95,11 @@ class Outbox:
 
     def put(self, packet: Packet) -> None:
         """Send a packet that must not be dropped; whoever sends many awaits ``space`` before."""
-        if self._closed or (not self._queue and self._base is None and self._socket.offer(packet)):
+        if self._is_done_with(packet):
             return
         self._queue.append(packet)
         self._bytes += len(packet.message)
-        self._work.set()
+        self._wake()
 
     def put_update(self, packet: Packet, seq: int) -> None:
         """Send update number ``seq`` of the room, now or as part of a later one."""
@@ -112,17 +113,17 @@ class Outbox:
 
     def put_presence(self, packet: Packet, clients: Iterable[int]) -> None:
         """Send the presence of some clients, or their latest when it is their turn."""
-        if self._closed or (not self._queue and self._base is None and self._socket.offer(packet)):
+        if self._is_done_with(packet):
             return
         self._clients.update(clients)
-        self._work.set()
+        self._wake()
 
     def acknowledge(self, n: int) -> None:
         """Send that the first n updates of this connection are on disk."""
-        if self._closed or (not self._queue and self._base is None and self._socket.offer(Packet(encode_ack(n)))):
+        if self._is_done_with(Packet(encode_ack(n))):
             return
         self._ack = n
-        self._work.set()
+        self._wake()
 
     async def space(self) -> None:
         """Wait until no more than the limit is queued: before answering a request, so that answers do not pile up."""
@@ -143,8 +144,17 @@ class Outbox:
                 await self._work.wait()
                 self._work.clear()
                 await self._send_all()
+                self._is_busy = False
         finally:
             self._close()
+
+    def _is_done_with(self, packet: Packet) -> bool:
+        """Send a packet past the writer while it has nothing to do, so that nothing overtakes what is waiting."""
+        return self._closed or (not self._is_busy and self._socket.offer(packet))
+
+    def _wake(self) -> None:
+        self._is_busy = True
+        self._work.set()
 
     def _close(self) -> None:
         self._closed = True
@@ -183,7 +193,7 @@ class Outbox:
     def _is_made_up(self, seq: int) -> bool:
         while self._made_up and self._made_up[0][1] < seq:
             self._made_up.popleft()
-        return bool(self._made_up)
+        return bool(self._made_up) and self._made_up[0][0] < seq
 
     def _fall_behind(self) -> None:
         self._base = self._source.state_vector()

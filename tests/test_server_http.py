@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from .support.raw import raw_client
-from .support.server import ServerHere, in_process_server
+from tests.support.raw import raw_client
+from tests.support.server import ServerHere, in_process_server
 
 
 class Answer(NamedTuple):

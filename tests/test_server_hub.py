@@ -8,10 +8,9 @@ from comity.persistence.compaction import TAIL_FLOOR
 from comity.persistence.memory import MemoryStore
 from comity.server.app import DATABASE
 from comity.server.upkeep import RESTING_TAIL
-
-from .support.raw import raw_client
-from .support.server import ServerHere, in_process_server
-from .support.waiting import eventually
+from tests.support.raw import raw_client
+from tests.support.server import ServerHere, in_process_server
+from tests.support.waiting import eventually
 
 
 async def _write(server: ServerHere, room: str, text: str, *, times: int = 1) -> None:

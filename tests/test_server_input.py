@@ -26,10 +26,9 @@ from comity.crdt_types.wire import (
 )
 from comity.server.document import BrokenDocumentError, Document
 from comity.server.vetting import vet
-
-from .support.raw import raw_client
-from .support.server import ServerHere, in_process_server
-from .support.waiting import eventually
+from tests.support.raw import raw_client
+from tests.support.server import ServerHere, in_process_server
+from tests.support.waiting import eventually
 
 LIMIT: Final = 4096  # largest message of the servers here
 

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from comity.crdt_types.wire import UPDATE, Ack, Presence, Update, decode, encode_awareness, encode_sync
 from comity.server.outbox import Outbox
 from comity.server.sockets import Packet
-
-from .support.raw import raw_client
-from .support.server import ServerHere, in_process_server
-from .support.waiting import eventually
+from tests.support.raw import raw_client
+from tests.support.server import ServerHere, in_process_server
+from tests.support.waiting import eventually
 
 LIMIT: Final = 64 * 1024
 EDIT: Final = "x" * 32 * 1024

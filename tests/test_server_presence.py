@@ -8,9 +8,8 @@ import pytest
 from comity.crdt_types.errors import TooLargeError
 from comity.crdt_types.wire import Awareness, Presence, QueryAwareness, decode, encode
 from comity.server.presence import Roster
-
-from .support.raw import raw_client
-from .support.server import in_process_server
+from tests.support.raw import raw_client
+from tests.support.server import in_process_server
 
 
 def _entry(client: int, clock: int, name: str | None = "someone") -> Presence:

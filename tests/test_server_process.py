@@ -1,5 +1,6 @@
 """The process: it says what is in its way, drains when asked to, and comes back with everything."""
 
+import ast
 import asyncio
 import os
 import re
@@ -7,15 +8,15 @@ import signal
 import socket
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from comity.crdt_types.wire import Notice
 from comity.server.app import DATABASE
 from comity.server.cli import REFUSED
-
-from .support.raw import raw_client
-from .support.server import Ended, refused_start, running_server
+from tests.support.raw import raw_client
+from tests.support.server import Ended, end_of, refused_start, running_server, spawn
 
 
 def _assert_refused(ended: Ended, *named: str) -> None:
@@ -27,10 +28,22 @@ def _assert_refused(ended: Ended, *named: str) -> None:
 
 
 async def test_process_says_where_it_listens_and_what_to_try(tmp_path: Path) -> None:
-    async with running_server(tmp_path) as server:
-        assert server.port > 0
-        async with raw_client(server.url, "x") as client:
-            await client.sync()
+    process = await spawn("--port", "0", "--data", str(tmp_path))
+    assert process.stdout is not None
+    banner = (await process.stdout.readuntil(b"Ctrl-C")).decode()
+    assert str(tmp_path) in banner
+    assert re.search(r"live page +http://127\.0\.0\.1:\d+/", banner)
+    program = [line.strip() for line in banner.splitlines() if line.startswith("  ")][-3:]
+    assert program[0] == "import comity"
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for line in program:  # as the prompt of `python -m asyncio` runs them
+        code = compile(line, "prompt", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        result = eval(code, names)
+        if result is not None:
+            await result
+    assert names["hello"].greeting.value == "hi"
+    process.send_signal(signal.SIGINT)
+    assert (await end_of(process)).exit_code == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,8 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from comity.server.settings import Settings
-
-from .support.optional import ROOT
+from tests.support.optional import ROOT
 
 PAGE = ROOT / "docs" / "settings.md"
 

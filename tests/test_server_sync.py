@@ -11,11 +11,10 @@ from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import STEP2, Ack, Denied, Reject, SyncStep1, Update, Welcome
 from comity.persistence.memory import MemoryStore
 from comity.persistence.store import Append, Loaded
-
-from .support.provider import provided
-from .support.raw import RawClient, raw_client
-from .support.server import in_process_server, running_server
-from .support.waiting import eventually
+from tests.support.provider import provided
+from tests.support.raw import RawClient, raw_client
+from tests.support.server import in_process_server, running_server
+from tests.support.waiting import eventually
 
 
 async def _stored_text(store: MemoryStore, room: str) -> str:
