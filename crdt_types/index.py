@@ -249,7 +249,9 @@ class Index:
         self, step: CellStep, after: tuple[Entry, ...], local: bool, deleter: Callable[[], int | None]
     ) -> Iterable[Change]:
         cells, key, before = step
-        who = after[0].client if after else deleter()
+        # A rival that comes to be read was written before: who deleted what was read made this change.
+        came = bool(after) and not any(_identity((entry,)) == _identity(after) for entry in before)
+        who = after[0].client if came else deleter()
         old = before[0].value if before else None
         new = after[0].value if after else None
         if cells.kind == ELEMENT:

@@ -126,3 +126,22 @@ def test_conflicts_name_every_rival_and_agree_everywhere() -> None:
     del states[0].steps["a"]
     states[0].goal.clear()
     assert [conflict.key for conflict in states[0].conflicts()] == ["b"]
+
+
+def test_changes_name_who_deleted_what_was_read_though_a_rival_comes_up() -> None:
+    first, second, reader = (StateDocument(agent=name) for name in ("first", "second", "reader"))
+    first.set_register("goal", "one")
+    second.set_register("goal", "two")
+    reader.apply(first.update_since())
+    reader.apply(second.update_since())
+    read = reader.index.cells(0, "goal")[None][0].client
+    seen, kept = (first, second) if read == first.client_id else (second, first)
+    deleter = StateDocument(agent="deleter")
+    deleter.apply(seen.update_since())
+    deleter.clear_register("goal")
+    changes: list[Change] = []
+    reader.on_change(changes.append)
+    reader.apply(deleter.update_since(reader.state_vector()))
+    (change,) = changes
+    assert change.new == kept.index.cells(0, "goal")[None][0].value
+    assert change.author == "deleter"
