@@ -119,7 +119,7 @@ class Replica:
         if kept.updates:
             self.document.apply(pycrdt.merge_updates(*kept.updates))
         for number, edit in kept.edits:
-            self._edits.add(number, edit)
+            self._edits.add(number, edit, unsent=True)
         self.number, self.lineage = kept.number, kept.lineage
         self._met = kept.lineage is not None
         self._durable.advance(kept.acknowledged)
@@ -257,7 +257,7 @@ class Replica:
         if commit.local:
             self.number += 1
             for edit in commit.edits:
-                self._edits.add(self.number, edit)
+                self._edits.add(self.number, edit, unsent=self._connection is None)
             if not self._may_write:
                 self._refuse_all()
             elif self._connection is not None:

@@ -37,8 +37,8 @@ class Edit(NamedTuple):
 class EditLog:
     """The typed edits that no server has acknowledged yet, each cell's last one only.
 
-    Its size follows the number of cells touched, not the number of edits, except for what was counted, what a log
-    gained or lost, and texts.
+    Its size follows the number of cells touched, not the number of edits, except for what a log gained or lost, and
+    texts.
     """
 
     def __init__(self) -> None:
@@ -56,11 +56,22 @@ class EditLog:
         """Forget every edit."""
         self._edits.clear()
 
-    def add(self, number: int, edit: Edit) -> None:
-        """Take in an edit; number is that of the local update that carries it, and never falls."""
+    def add(self, number: int, edit: Edit, *, unsent: bool = False) -> None:
+        """Take in an edit.
+
+        Args:
+            number: that of the local update that carries it; it never falls.
+            edit: the edit.
+            unsent: whether nothing is on its way to the server. All that is counted then is acknowledged at once, and
+                becomes one edit.
+        """
         cell = _LAST_ONE_HOLDS.get(edit.operation)
         if cell is not None:
             self._put((cell, edit.field, edit.key), number, edit)
+        elif edit.operation == "count" and unsent:
+            key = ("count", edit.field)
+            known = self._edits.get(key)
+            self._put(key, number, edit if known is None else edit._replace(value=known[1].value + edit.value))
         else:
             self._next_key += 1
             self._put(self._next_key, number, edit)

@@ -193,7 +193,7 @@ class Outbox:
     def _is_made_up(self, seq: int) -> bool:
         while self._made_up and self._made_up[0][1] < seq:
             self._made_up.popleft()
-        return bool(self._made_up)
+        return bool(self._made_up) and self._made_up[0][0] < seq
 
     def _fall_behind(self) -> None:
         self._base = self._source.state_vector()

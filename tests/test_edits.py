@@ -132,3 +132,13 @@ def test_edits_that_mean_nothing_elsewhere_cannot_be_made_again(operation: Any) 
     assert operation not in REPLAYABLE
     with pytest.raises(ValueError, match="cannot be replayed"):
         StateDocument().replay(Edit(operation, "field", None, 1))
+
+
+def test_edit_log_sums_what_is_counted_while_nothing_is_on_its_way() -> None:
+    log = EditLog()
+    for number in range(1, 1001):
+        log.add(number, Edit("count", "spent", None, 2), unsent=True)
+    log.add(1001, Edit("count", "spent", None, 5))
+    assert log.in_order() == [(1000, Edit("count", "spent", None, 2000)), (1001, Edit("count", "spent", None, 5))]
+    log.forget(1000)
+    assert log.in_order() == [(1001, Edit("count", "spent", None, 5))]
