@@ -64,6 +64,8 @@ class LocalFile:
             with self._explained():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._lock()
+                # What is in the way is found here rather than by aiosqlite, whose thread outlives a failure to open.
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             await self._open()
         except BaseException:
             await self._stack.aclose()

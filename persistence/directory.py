@@ -34,6 +34,22 @@ def exclusive(database: Path) -> Generator[None]:
         os.close(handle)
 
 
+def ensure_openable(database: Path) -> None:
+    """Open a database file for writing and close it again, creating it when absent.
+
+    What is in the way is found here rather than by aiosqlite, whose thread outlives a connection that fails to open
+    and may speak to a loop that is gone by then. To be called under the lock only: closing any handle of a file gives
+    up the locks that SQLite holds on it in this process.
+
+    Raises:
+        StoreUnwritableError: it cannot be opened.
+    """
+    try:
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    except OSError as error:
+        raise from_os(error, database) from error
+
+
 def sync(folder: Path) -> None:
     """Put the names of a folder's files on disk, which syncing the files themselves does not do.
 

@@ -12,7 +12,7 @@ import aiosqlite
 
 from . import queries
 from .checksum import checksum
-from .directory import exclusive, sync
+from .directory import ensure_openable, exclusive, sync
 from .failures import from_sqlite
 from .recovery import Row, assemble, check_log, is_damaged_snapshot
 from .schema import migrate
@@ -87,6 +87,7 @@ class SqliteStore:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(exclusive(self._path))
+            ensure_openable(self._path)
             with self._translated():
                 writes = await self._connect(stack)
                 await migrate(writes, self._path)
