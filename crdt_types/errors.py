@@ -21,7 +21,9 @@
     |  |- TooSlowError              a reader that takes nothing for too long
     |  `- TooFastError              more than the limits allow
     |- ConnectionFailedError        no connection could be made or kept
-    `- StorageError                 the disk or the database
+    |- StorageError                 the disk or the database
+    |- StartError                   the server cannot start as it is told to
+    `- EngineError                  the document engine stopped in the middle of an update
 
 Every error carries what happened, to what, and what to do about it, as fields and as its message.
 """
@@ -130,6 +132,14 @@ class ConnectionFailedError(ComityError):
 
 class StorageError(ComityError):
     """The disk or the database failed, or what they hold cannot be trusted."""
+
+
+class StartError(ComityError):
+    """The server cannot start as it is told to."""
+
+
+class EngineError(ComityError):
+    """The document engine stopped in the middle of an update; its document must not be touched again."""
 
 
 class Answer(NamedTuple):

@@ -23,8 +23,10 @@ def read_uint(data: bytes, at: int) -> tuple[int, int]:
     Returns: the integer and the position after it.
     Raises: ProtocolError, if the data ends early or the integer is above 2^53 - 1.
     """
-    value = shift = 0
     end = len(data)
+    if at < end and data[at] < 0x80:  # most are one byte
+        return data[at], at + 1
+    value = shift = 0
     while at < end:
         byte = data[at]
         at += 1

@@ -5,14 +5,11 @@ from typing import Any
 
 import pycrdt
 
-from comity.crdt_types.errors import ComityError, ProtocolError, StorageError
+from comity.crdt_types.errors import EngineError, ProtocolError, StorageError
+from comity.crdt_types.update import EMPTY_UPDATE
 from comity.persistence.store import Loaded
 
 from .gaps import lacks
-
-
-class BrokenDocumentError(ComityError):
-    """The engine stopped in the middle of an update; its document must not be touched again."""
 
 
 class Document:
@@ -21,7 +18,7 @@ class Document:
     Args:
         updates: what it consists of.
 
-    Raises: ProtocolError or BrokenDocumentError, see ``apply``.
+    Raises: ProtocolError or EngineError, see ``apply``.
     """
 
     def __init__(self, updates: Iterable[bytes] = ()) -> None:
@@ -37,7 +34,7 @@ class Document:
 
         Raises:
             ProtocolError: it cannot be decoded; nothing changed.
-            BrokenDocumentError: the engine failed on it.
+            EngineError: the engine failed on it.
         """
         with _guarded("update"):
             self._doc.apply_update(update)
@@ -69,7 +66,8 @@ class Document:
         return self._doc.get_update()
 
     def _note(self, event: pycrdt.TransactionEvent) -> None:
-        self._emitted.append(event.update)
+        if event.update != EMPTY_UPDATE:  # emitted for an update that waits for its past
+            self._emitted.append(event.update)
 
 
 class _guarded:  # noqa: N801  # read as a function; a class costs a fifth of @contextmanager, on every update
@@ -89,7 +87,7 @@ class _guarded:  # noqa: N801  # read as a function; a class costs a fifth of @c
         if isinstance(error, ValueError):
             raise ProtocolError(str(error), subject=self._subject) from None
         if is_engine_failure(error):
-            raise BrokenDocumentError("the engine failed on it", subject=self._subject) from None
+            raise EngineError("the engine failed on it", subject=self._subject) from None
 
 
 def is_engine_failure(error: BaseException) -> bool:
@@ -105,7 +103,7 @@ def restore(name: str, loaded: Loaded) -> Document:
     parts = loaded.tail if loaded.snapshot is None else (loaded.snapshot, *loaded.tail)
     try:
         return Document(parts)
-    except (ProtocolError, BrokenDocumentError) as error:
+    except (ProtocolError, EngineError) as error:
         raise StorageError(
             f"its stored updates cannot be read: {error.what}",
             subject=f"room {name!r}",

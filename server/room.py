@@ -9,13 +9,13 @@ from typing import Any, Final
 
 import pycrdt
 
-from comity.crdt_types.errors import ComityError, OverloadError, ProtocolError
+from comity.crdt_types.errors import ComityError, EngineError, OverloadError, ProtocolError
 from comity.crdt_types.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from comity.crdt_types.wire import STEP2, UPDATE, Presence, encode_sync
 from comity.persistence.compaction import due
 
 from .archive import Archive, now
-from .document import BrokenDocumentError, Document, restore
+from .document import Document, restore
 from .member import Member
 from .presence import Roster
 from .sockets import Packet
@@ -212,7 +212,7 @@ class Room:
                 self._place_held(turn)
             if self._is_littered:
                 self._tidy(turn)
-        except (BrokenDocumentError, ProtocolError):
+        except (EngineError, ProtocolError):
             self._discard_document()
         self._journal(turn)
 
@@ -225,7 +225,7 @@ class Room:
                 self._apply(turn, member, n, update)
             except ProtocolError as error:
                 member.fail(error)
-            except BrokenDocumentError as error:
+            except EngineError as error:
                 member.fail(ProtocolError(error.what, subject=error.subject))
                 raise
 
@@ -249,9 +249,14 @@ class Room:
 
     def _place_held(self, turn: _Turn) -> None:
         turn.is_mixed = True
+        document = self.contents.document
         for member in tuple(self._holders):
             for n, update in member.held():
-                if not self.contents.document.lacks(update):
+                # The engine may leave aside what came early until it comes again.
+                change = document.apply(update)
+                if change is not None:
+                    turn.changes.append(change)
+                if not document.lacks(update):
                     member.place(n)
                     turn.placed.append((member, n))
                     turn.sources.add(member)

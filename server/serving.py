@@ -11,7 +11,7 @@ from typing import Final
 
 import uvicorn
 
-from comity.crdt_types.errors import ComityError, StorageError
+from comity.crdt_types.errors import StartError, StorageError
 
 from .app import App
 from .origins import is_loopback
@@ -27,10 +27,6 @@ TRANSPORT_SLACK: Final = 2
 LAST_SECONDS: Final = 1
 # What shells report of a process that an interrupt ended.
 INTERRUPTED: Final = 128 + signal.SIGINT
-
-
-class StartError(ComityError):
-    """The server cannot start as it is told to."""
 
 
 async def serve(settings: Settings, on_started: Callable[[int], None]) -> None:

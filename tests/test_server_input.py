@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from comity.crdt_types.errors import EngineError
 from comity.crdt_types.varint import write_uint
 from comity.crdt_types.wire import (
     STEP1,
@@ -24,7 +25,7 @@ from comity.crdt_types.wire import (
     encode_awareness,
     encode_sync,
 )
-from comity.server.document import BrokenDocumentError, Document
+from comity.server.document import Document
 from comity.server.vetting import vet
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
@@ -173,7 +174,7 @@ async def test_input_that_the_engine_fails_on_leaves_the_room_as_it_was(tmp_path
     text = bytes.fromhex("0101070004010174076265666f72652000")
     panic = bytes.fromhex("0101070a08070701017800")
     vet(panic)
-    with pytest.raises(BrokenDocumentError):
+    with pytest.raises(EngineError):
         Document([text]).apply(panic)
     async with (
         in_process_server(tmp_path) as server,

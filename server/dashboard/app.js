@@ -8,6 +8,7 @@ import { RoomList } from './rooms.js'
 import { StateView } from './view.js'
 
 /** @typedef {import('../../clients/js/src/changes.js').Change} Change */
+/** @typedef {import('../../clients/js/src/changes.js').FieldName} FieldName */
 /** @typedef {import('../../clients/js/src/connection.js').Status} Status */
 /** @typedef {import('../../clients/js/src/connection.js').Refusal} Refusal */
 
@@ -74,12 +75,16 @@ class RoomPage {
   /** Show the document, which has just become complete, and report what changes from here on. */
   follow() {
     this.following = true
-    this.state.observe(changes => this.onChanges(changes))
+    this.state.observe((changes, disputed) => this.onChanges(changes, disputed))
     this.view.show(this.state)
   }
 
-  /** @param {Change[]} changes */
-  onChanges(changes) {
+  /**
+   * @param {Change[]} changes
+   * @param {FieldName[]} disputed
+   */
+  onChanges(changes, disputed) {
+    for (const field of disputed) this.view.touched(field)
     for (const change of changes) {
       this.view.changed(change)
       this.feed.add(change, change.client === null ? '' : this.nameAuthor(change.client, change.author ?? ''))

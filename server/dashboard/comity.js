@@ -10757,6 +10757,7 @@ var Changes = class {
     this.steps = [];
     this.noted = /* @__PURE__ */ new Map();
     this.totals = /* @__PURE__ */ new Map();
+    this.disputed = /* @__PURE__ */ new Set();
     this.fresh = /* @__PURE__ */ new Set();
   }
   /**
@@ -10814,7 +10815,10 @@ var Changes = class {
     const changes = [];
     for (const step of this.steps) {
       const change = this.changeOf(step, writer);
-      if (change === null) continue;
+      if (change === null) {
+        if ("cells" in step && step.cells.code <= CELL) this.disputed.add(step.cells);
+        continue;
+      }
       const author = change.client === null ? null : authors.get(change.client) ?? "";
       changes.push({ ...change, author, local: transaction.local });
     }
@@ -10823,6 +10827,12 @@ var Changes = class {
     this.totals.clear();
     this.fresh.clear();
     return changes;
+  }
+  /** @returns {FieldName[]} the fields that `take` found nothing new to read in, but another dispute */
+  takeDisputed() {
+    const fields = [...this.disputed].map(({ kind, name }) => ({ kind, name }));
+    this.disputed.clear();
+    return fields;
   }
   /**
    * @param {CellStep | ItemStep | RootChange} step
@@ -11367,7 +11377,7 @@ var StateDocument = class {
    * Listen to typed changes: all those of one transaction at once, after it. What the document holds already is
    * not reported.
    *
-   * @param {(changes: Change[]) => void} listener
+   * @param {Listener} listener
    * @returns {() => void} stops listening
    */
   observe(listener) {
@@ -11442,7 +11452,9 @@ var StateDocument = class {
   onTransaction(transaction) {
     for (const change of this.roots.discover()) if (this.listeners.size > 0) this.changes.noteRoot(change);
     const changes = this.changes.take(transaction, this.authors);
-    if (changes.length > 0) for (const listener of [...this.listeners]) listener(changes);
+    const disputed = this.changes.takeDisputed();
+    if (changes.length === 0 && disputed.length === 0) return;
+    for (const listener of [...this.listeners]) listener(changes, disputed);
   }
 };
 var indexKey = (code, name) => `${code}${name}`;

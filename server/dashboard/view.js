@@ -8,7 +8,7 @@ import { cut, show, showClock, showTime } from './format.js'
 /** @typedef {import('../../clients/js/src/document.js').Reading} Reading */
 /** @typedef {import('../../clients/js/src/field.js').Kind} Kind */
 /** @typedef {Change['kind']} AnyKind */
-/** @typedef {{ kind: AnyKind, name: string }} FieldName */
+/** @typedef {import('../../clients/js/src/changes.js').FieldName} FieldName */
 /** @typedef {(client: number, name: string) => string} NameAuthor */
 
 /** Of a document with more fields than this, the first ones show and the rest are counted; likewise below. */
@@ -76,6 +76,16 @@ export class StateView {
     const rows = this.dirty.get(id) ?? new Set()
     rows.add(kind === 'log' ? (value === undefined ? '' : 'last') : rowId(key))
     this.dirty.set(id, rows)
+  }
+
+  /**
+   * Draw a field anew though its values are what they were.
+   *
+   * @param {FieldName} field
+   */
+  touched(field) {
+    const id = fieldId(field)
+    if (!this.dirty.has(id)) this.dirty.set(id, new Set())
   }
 
   /** Draw what has changed since the last time. @returns {number} how many fields there are */

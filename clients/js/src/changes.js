@@ -32,6 +32,7 @@ import { counted, Items } from './field.js'
  */
 
 /** @typedef {{ items: Items, entry: Entry, gained: boolean }} ItemStep */
+/** @typedef {{ kind: Change['kind'], name: string }} FieldName */
 /** @typedef {Omit<Change, 'author' | 'local'>} Step what is known of a change before its transaction is looked at */
 
 /** Collects what a transaction touches, while it is indexed, and turns it into typed changes. */
@@ -43,6 +44,8 @@ export class Changes {
     this.noted = new Map()
     /** What the counters counted before the transaction, then with each of its changes. @type {Map<Cells, number | bigint>} */
     this.totals = new Map()
+    /** The fields in which a rival came or went that is not read. @type {Set<Cells>} */
+    this.disputed = new Set()
     /** Entries that became live in the transaction. @type {Set<Entry>} */
     this.fresh = new Set()
   }
@@ -107,7 +110,10 @@ export class Changes {
     const changes = []
     for (const step of this.steps) {
       const change = this.changeOf(step, writer)
-      if (change === null) continue
+      if (change === null) {
+        if ('cells' in step && step.cells.code <= CELL) this.disputed.add(step.cells)
+        continue
+      }
       const author = change.client === null ? null : (authors.get(change.client) ?? '')
       changes.push({ ...change, author, local: transaction.local })
     }
@@ -116,6 +122,13 @@ export class Changes {
     this.totals.clear()
     this.fresh.clear()
     return changes
+  }
+
+  /** @returns {FieldName[]} the fields that `take` found nothing new to read in, but another dispute */
+  takeDisputed() {
+    const fields = [...this.disputed].map(({ kind, name }) => ({ kind, name }))
+    this.disputed.clear()
+    return fields
   }
 
   /**

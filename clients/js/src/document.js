@@ -12,6 +12,13 @@ import { Roots } from './roots.js'
 /** @typedef {import('./field.js').Kind} Kind */
 /** @typedef {import('./roots.js').RootKind} RootKind */
 /** @typedef {import('./changes.js').Change} Change */
+/** @typedef {import('./changes.js').FieldName} FieldName */
+
+/**
+ * Told of a transaction: its changes, and the fields whose values stayed while a rival of one of them came or went.
+ *
+ * @typedef {(changes: Change[], disputed: FieldName[]) => void} Listener
+ */
 
 /**
  * One live value and where it comes from.
@@ -53,7 +60,7 @@ export class StateDocument {
     this.ydoc = ydoc
     /** @type {Map<string, Cells | Items>} */
     this.index = new Map()
-    /** @type {Set<(changes: Change[]) => void>} */
+    /** @type {Set<Listener>} */
     this.listeners = new Set()
     this.changes = new Changes()
     this.lanes = new Lanes(ydoc, { added: entry => this.add(entry), removed: entry => this.remove(entry) })
@@ -205,7 +212,7 @@ export class StateDocument {
    * Listen to typed changes: all those of one transaction at once, after it. What the document holds already is
    * not reported.
    *
-   * @param {(changes: Change[]) => void} listener
+   * @param {Listener} listener
    * @returns {() => void} stops listening
    */
   observe(listener) {
@@ -282,7 +289,9 @@ export class StateDocument {
   onTransaction(transaction) {
     for (const change of this.roots.discover()) if (this.listeners.size > 0) this.changes.noteRoot(change)
     const changes = this.changes.take(transaction, this.authors)
-    if (changes.length > 0) for (const listener of [...this.listeners]) listener(changes)
+    const disputed = this.changes.takeDisputed()
+    if (changes.length === 0 && disputed.length === 0) return
+    for (const listener of [...this.listeners]) listener(changes, disputed)
   }
 }
 

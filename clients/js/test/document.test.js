@@ -202,6 +202,21 @@ test('a deletion is attributed by the header that came with it, and to nobody if
   )
 })
 
+test('a rival that is not read is told of, so that a view can show the dispute', () => {
+  const [first, second] = [new Writer(3, 'first'), new Writer(4, 'second')]
+  first.edit(() => first.append([0, 'goal', 2, 'read']))
+  second.edit(() => second.append([0, 'goal', 1, 'rival']))
+  const doc = new Y.Doc()
+  sync(doc, first.doc)
+  const state = new StateDocument(doc)
+  /** @type {unknown[]} */
+  const told = []
+  state.observe((changes, disputed) => told.push([changes, disputed]))
+  sync(doc, second.doc)
+  assert.deepEqual(told, [[[], [{ kind: 'register', name: 'goal' }]]])
+  assert.equal(state.conflicts().length, 1)
+})
+
 test('a rival that surfaces when the winner is deleted is the change of who deleted', () => {
   const [a, b, c] = [new Writer(1, 'a'), new Writer(2, 'b'), new Writer(3, 'c')]
   a.edit(() => a.append([0, 'goal', 1, 'x']))
