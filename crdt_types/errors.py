@@ -184,6 +184,7 @@ def is_permanent(close_code: int) -> bool:
 
 
 _BY_CLOSE_CODE: Final[dict[int, type[ComityError]]] = {
+    1009: TooLargeError,  # the standard's own, of a transport that read no further
     4400: ProtocolError,
     4401: UnauthenticatedError,
     4403: ForbiddenError,
