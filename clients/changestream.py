@@ -47,6 +47,7 @@ class ChangeStream:
     def end(self) -> None:
         """End the iteration after what was collected."""
         self.ended = True
+        self._stop()
         self._wake.set()
 
     def __aiter__(self) -> "ChangeStream":

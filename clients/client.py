@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from comity.crdt_types import State
+from comity.crdt_types.errors import RoomNotFoundError, SchemaError
 
 from .replica import Replica
 
@@ -40,13 +41,25 @@ class Client:
             room: the room's name, such as ``shared/mission-1``.
             schema: a `State` class.
 
-        Raises: SchemaError, if the class is not well formed; StorageError, if the local file cannot be opened;
-            ConnectionFailedError, if the server's address is not one.
+        Raises:
+            SchemaError: if the class is not well formed.
+            RoomNotFoundError: if that is no name of a room.
+            StorageError: if the local file cannot be opened.
+            ConnectionFailedError: if the server's address is not one.
         """
+        _check(room, schema)
         replica = Replica(self.url, room, agent=self.agent, directory=self.directory)
         state = schema(replica.document, replica)
         async with replica:
             yield state
+
+
+def _check(room: object, schema: object) -> None:
+    """Refuse what a type checker would have refused, before it fails somewhere deep."""
+    if not isinstance(schema, type) or not issubclass(schema, State):
+        raise SchemaError(f"{schema!r} is not a State class", subject=f"room {room!r}")
+    if not isinstance(room, str) or not room:
+        raise RoomNotFoundError("not a room name", subject=repr(room), remedy="give a string such as 'shared/plan'")
 
 
 def connect(url: str, *, agent: str = "", directory: str | Path | None = None) -> Client:

@@ -12,8 +12,16 @@ from websockets.typing import Subprotocol
 
 from comity.crdt_types import StateDocument
 from comity.crdt_types.awareness import RENEWAL, Awareness
-from comity.crdt_types.errors import ComityError, ConnectionFailedError, ProtocolError, answer_for, error_for
-from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.errors import (
+    ComityError,
+    ConnectionFailedError,
+    ProtocolError,
+    StateError,
+    TooLargeError,
+    answer_for,
+    error_for,
+)
+from comity.crdt_types.update import EMPTY_STATE_VECTOR, EMPTY_UPDATE
 from comity.crdt_types.wire import (
     STEP1,
     STEP2,
@@ -37,13 +45,15 @@ from comity.crdt_types.wire import (
     Awareness as AwarenessFrame,
 )
 
+CLOSE_TIMEOUT: Final = 1.0  # seconds; everything that matters was acknowledged before a connection is closed
 OPEN_TIMEOUT: Final = 10.0  # seconds; a server that does not answer a handshake within this is not there
 MAX_MESSAGE: Final = 512 * 1024 * 1024  # bytes; a whole document may come as one message
 MAX_OUTGOING: Final = 8 * 1024 * 1024  # bytes; past it one difference stands for all the updates waiting to be sent
 MAX_EARLY: Final = (
     8 * 1024 * 1024
 )  # bytes; past it updates are applied as they come, at the cost of reading the lanes anew
-PERMANENT_STATUSES: Final = {401: 4401, 403: 4403, 404: 4404}
+# Answers to the handshake that another attempt will not change.
+PERMANENT_STATUSES: Final = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 414: 4413, 431: 4413}
 
 
 class Owner(Protocol):
@@ -57,7 +67,7 @@ class Owner(Protocol):
         """The number of the last local update."""
         ...
 
-    async def welcomed(self, welcome: Welcome) -> bool:
+    def welcomed(self, welcome: Welcome) -> bool:
         """Take note of a welcome; return whether the document must be replaced by the server's."""
         ...
 
@@ -87,11 +97,16 @@ def room_url(url: str, room: str, agent: str) -> str:
 
     Raises: ConnectionFailedError, if the server's address is not one.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConnectionFailedError(f"not a server's address: {error}", subject=str(url)) from None
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in ("ws", "wss") or not parts.netloc:
         raise ConnectionFailedError("not a server's address", subject=url, remedy="write ws://host:port")
-    path = f"{parts.path.rstrip('/')}/ws/{quote(room)}"
+    base = parts.path.rstrip("/").removesuffix("/ws")  # which stock providers are given with the address
+    path = f"{base}/ws/{quote(room)}"
     return urlunsplit((scheme, parts.netloc, path, urlencode({"agent": agent}), ""))
 
 
@@ -107,6 +122,7 @@ async def dial(url: str) -> ClientConnection:
             compression=None,
             max_size=MAX_MESSAGE,
             open_timeout=OPEN_TIMEOUT,
+            close_timeout=CLOSE_TIMEOUT,
             proxy=None,
         )
     except InvalidURI as error:
@@ -132,6 +148,8 @@ class Connection:
         self._acknowledges = socket.subprotocol == SUBPROTOCOL
         self._resetting = False
         self._may_write = True
+        self._limit = MAX_MESSAGE
+        self._sent = 0  # the number of the last local update that was sent
         self._server_vector: bytes | None = None  # what the server had when it said so last
         self._received = False  # whether the server's answer to our step 1 has come
         self._early: list[bytes] = []  # updates that came before it
@@ -210,12 +228,29 @@ class Connection:
         return updates[0] if len(updates) == 1 else pycrdt.merge_updates(*updates)
 
     async def _send_document(self, step: int, update: bytes) -> None:
+        message = encode_sync(step, update)
+        number = self._owner.number
+        if len(message) > self._limit:
+            error = self._too_large(len(message))
+            if step == STEP2:
+                raise error  # all that was done offline: it stays as it is until the server takes it
+            self._owner.rejected(self._sent, number, error)
+            return
         self._frames += 1
-        self._unacknowledged.append((self._frames, self._owner.number))
-        await self._socket.send(encode_sync(step, update))
+        self._sent = number
+        if self._acknowledges:
+            self._unacknowledged.append((self._frames, number))
+        await self._socket.send(message)
+
+    def _too_large(self, size: int) -> TooLargeError:
+        return TooLargeError(
+            f"{size} bytes of edits, over the server's limit of {self._limit}",
+            subject=self._socket_name,
+            remedy="edit in smaller steps, or start the server with a larger --max-message",
+        )
 
     async def _send_step1(self) -> None:
-        vector = b"\x00" if self._resetting else self._owner.document.state_vector()
+        vector = EMPTY_STATE_VECTOR if self._resetting else self._owner.document.state_vector()
         await self._socket.send(encode_sync(STEP1, vector))
 
     async def _renew(self) -> None:
@@ -232,6 +267,8 @@ class Connection:
                 await self._handle(decode(message))
         except ConnectionClosed:
             return
+        except StateError as error:  # somebody here holds a transaction of Yjs open; nothing that the server did
+            raise ConnectionFailedError(f"an update could not be applied: {error}", subject=self._socket_name) from None
         except ProtocolError as error:
             await self._socket.close(answer_for(type(error)).close_code, str(error)[:100])
             raise
@@ -250,7 +287,8 @@ class Connection:
                 await self._take_answer(update)
             case Welcome():
                 self._may_write = "write" in frame.access
-                self._resetting = await self._owner.welcomed(frame)
+                self._limit = frame.limits.get("message", self._limit)
+                self._resetting = self._owner.welcomed(frame)
                 await self._send_step1()
             case Reject(n, code, reason, _):
                 self._reject(n, error_for(code, reason, self._socket_name))
@@ -263,10 +301,10 @@ class Connection:
 
     async def _take_update(self, update: bytes) -> None:
         """Apply an update; one that comes before the answer to our step 1 builds on that, and waits for it."""
-        self._early_size += len(update)
         if self._received or self._early_size > MAX_EARLY:
             await self._apply(update)
         else:
+            self._early_size += len(update)
             self._early.append(update)
 
     async def _apply(self, update: bytes) -> None:

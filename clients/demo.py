@@ -8,9 +8,10 @@ from typing import Any, Final
 from rich.console import Console
 
 from comity.crdt_types import Counter, Log, Map, ORSet, Register, State, Text
-from comity.crdt_types.errors import ComityError
+from comity.crdt_types.errors import ComityError, ConnectionFailedError
 
 from .client import connect
+from .connection import dial, room_url
 
 console: Final = Console(highlight=False)
 
@@ -98,11 +99,21 @@ async def run(url: str, seconds: float | None = None) -> None:
 
     Raises: ComityError, if an agent cannot go on.
     """
+    await _find(url)
     try:
         async with asyncio.timeout(seconds):
             await _all_work(url)
     except TimeoutError:
         return
+
+
+async def _find(url: str) -> None:
+    """Tell of an absent server at once, for which agents would wait."""
+    try:
+        socket = await dial(room_url(url, ROOM, "demo"))
+    except ConnectionFailedError as error:
+        raise ConnectionFailedError(error.what, subject=url, remedy="start a server with comity serve") from None
+    await socket.close()
 
 
 async def _all_work(url: str) -> None:

@@ -46,6 +46,7 @@ class Journal:
         self._number = 0
         self._count = 0
         self._acknowledged = 0
+        self._refused: list[tuple[int, int]] = []
         self._forgotten = 0  # the number up to which the file has been told of acknowledgements
         self._tail = size
         self._base = 0
@@ -71,6 +72,12 @@ class Journal:
         self._count += 1
         self._wake.set()
 
+    def refuse(self, after: int, number: int) -> None:
+        """Note that the server refused the local updates after one number, up to another."""
+        self._refused.append((after, number))
+        self._count += 1
+        self._wake.set()
+
     async def rewrite(self, number: int, lineage: str | None) -> None:
         """Write the document as it now is in place of all that was or would be written; the caller holds `lock`.
 
@@ -79,6 +86,7 @@ class Journal:
             lineage: the lineage of the document, if it is known.
         """
         count = self._count
+        self._refused.clear()
         self._updates.clear()
         self._edits.clear()
         self._pending = 0
@@ -109,6 +117,8 @@ class Journal:
         count = self._count
         if self._pending:
             await self._write_updates()
+        while self._refused:
+            await self._file.refuse(*self._refused.pop(0))
         if self._acknowledged > self._forgotten:
             self._forgotten = self._acknowledged
             await self._file.acknowledge(self._forgotten)

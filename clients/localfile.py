@@ -4,8 +4,9 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import quote
@@ -18,6 +19,9 @@ from comity.crdt_types.values import pack, unpack
 
 VERSION: Final = 1
 SUFFIX: Final = ".comity"
+LOCK_SUFFIX: Final = ".lock"
+# Bytes; file systems take 255, and the suffixes of SQLite, the lock and copies come on top.
+MAX_FILE_NAME: Final = 160
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -35,6 +39,7 @@ class Restored(NamedTuple):
         number: the number of the last local update.
         acknowledged: the number of the last local update that the server has on disk.
         lineage: the room's lineage, or None before the first contact with a server.
+        refused: whether the server refused some of what is in the document, which must be replaced by the server's.
     """
 
     updates: list[bytes]
@@ -42,6 +47,7 @@ class Restored(NamedTuple):
     number: int
     acknowledged: int
     lineage: str | None
+    refused: bool
 
 
 class LocalFile:
@@ -55,13 +61,13 @@ class LocalFile:
     """
 
     def __init__(self, directory: Path, room: str) -> None:
-        self.path = directory / (quote(room, safe="") + SUFFIX)
+        self.path = directory / (_file_name(room) + SUFFIX)
         self._stack = AsyncExitStack()
         self._db: aiosqlite.Connection
 
     async def __aenter__(self) -> Self:
         try:
-            with self._explained():
+            async with self._explained():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._lock()
                 # What is in the way is found here rather than by aiosqlite, whose thread outlives a failure to open.
@@ -76,7 +82,7 @@ class LocalFile:
         await self._stack.aclose()
 
     def _lock(self) -> None:
-        handle = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+        handle = os.open(self.path.with_name(self.path.name + LOCK_SUFFIX), os.O_CREAT | os.O_RDWR, 0o600)
         self._stack.callback(os.close, handle)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,17 +93,20 @@ class LocalFile:
                 remedy="give every process a directory of its own",
             ) from None
 
-    @contextmanager
-    def _explained(self) -> Any:
+    @asynccontextmanager
+    async def _explained(self) -> AsyncGenerator[None]:
+        """Raise what the system or SQLite says as a StorageError, and leave no transaction half done."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            with suppress(sqlite3.Error, ValueError, AttributeError):  # there may be no connection to roll back
+                await self._db.rollback()
             raise StorageError(
                 str(error), subject=str(self.path), remedy="check that the directory can be written and has room"
             ) from error
 
     async def _open(self) -> None:
-        with self._explained():
+        async with self._explained():
             self._db = await self._stack.enter_async_context(aiosqlite.connect(self.path))
             await self._db.execute("PRAGMA journal_mode = WAL")
             await self._db.execute("PRAGMA synchronous = FULL")
@@ -118,7 +127,7 @@ class LocalFile:
 
     async def restore(self) -> Restored:
         """Read everything back."""
-        with self._explained():
+        async with self._explained():
             meta = dict(await self._rows("SELECT key, value FROM meta"))
             updates = [body for (body,) in await self._rows("SELECT body FROM updates ORDER BY seq")]
             edits = await self._rows("SELECT number, body FROM edits ORDER BY id")
@@ -130,6 +139,7 @@ class LocalFile:
             max(int(meta.get("number", 0)), acknowledged),
             acknowledged,
             meta.get("lineage"),
+            bool(meta.get("refused", 0)),
         )
 
     async def _rows(self, sql: str) -> list[Any]:
@@ -137,7 +147,7 @@ class LocalFile:
 
     async def append(self, updates: Iterable[bytes], edits: Iterable[tuple[int, Edit]], number: int) -> None:
         """Write updates and the edits behind them, on disk when it returns."""
-        with self._explained():
+        async with self._explained():
             await self._db.executemany("INSERT INTO updates (body) VALUES (?)", [(body,) for body in updates])
             await self._insert_edits(edits)
             await self._set("number", number)
@@ -150,7 +160,7 @@ class LocalFile:
 
         A lineage, if given, replaces the one that is remembered, in the same transaction.
         """
-        with self._explained():
+        async with self._explained():
             await self._db.execute("DELETE FROM updates")
             await self._db.execute("DELETE FROM edits")
             await self._db.execute("INSERT INTO updates (body) VALUES (?)", (state,))
@@ -158,26 +168,37 @@ class LocalFile:
             await self._set("number", number)
             if lineage is not None:
                 await self._set("lineage", lineage)
+            await self._set("refused", 0)
             await self._db.commit()
 
     async def acknowledge(self, number: int) -> None:
         """Forget the edits up to a number: the server has them."""
-        with self._explained():
+        async with self._explained():
             await self._db.execute("DELETE FROM edits WHERE number <= ?", (number,))
             await self._set("acknowledged", number)
             await self._db.commit()
 
     async def adopt(self, lineage: str) -> None:
         """Remember the lineage of the room."""
-        with self._explained():
+        async with self._explained():
             await self._set("lineage", lineage)
             await self._db.commit()
 
-    async def copy_aside(self) -> Path:
-        """Keep a copy of all that is here beside the file, and return where."""
+    async def refuse(self, after: int, number: int) -> None:
+        """Forget the edits after one number, up to another, and remember that the document holds them still."""
+        async with self._explained():
+            await self._db.execute("DELETE FROM edits WHERE number > ? AND number <= ?", (after, number))
+            await self._set("refused", 1)
+            await self._db.commit()
+
+    async def keep_aside(self, state: bytes, edits: list[tuple[int, Edit]]) -> Path:
+        """Write a document and its unacknowledged edits to a new file of this format beside this one."""
         kept = self.path.with_name(f"{self.path.stem}-{time.time_ns()}.aside")
-        with self._explained():
-            await self._db.execute("VACUUM INTO ?", (str(kept),))
+        aside = LocalFile(self.path.parent, "")
+        aside.path = kept
+        async with aside:
+            await aside.fold(state, edits, max((number for number, _edit in edits), default=0))
+        kept.with_name(kept.name + LOCK_SUFFIX).unlink(missing_ok=True)
         return kept
 
     async def _insert_edits(self, edits: Iterable[tuple[int, Edit]]) -> None:
@@ -187,3 +208,12 @@ class LocalFile:
 
     async def _set(self, key: str, value: object) -> None:
         await self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def _file_name(room: str) -> str:
+    """Return a file name for a room: the quoted name, or the head and the hash of one that is too long."""
+    name = quote(room, safe="")
+    if len(name) <= MAX_FILE_NAME:
+        return name
+    digest = blake2b(room.encode(), digest_size=16).hexdigest()
+    return f"{name[: MAX_FILE_NAME - len(digest) - 1]}-{digest}"

@@ -39,9 +39,11 @@ class Milestone:
             if not waiter[1].done():
                 waiter[1].set_result(None)
 
-    def fail(self, error: ComityError, up_to: int | None = None) -> None:
-        """Raise an error in those who wait for a value up to `up_to`, or in all."""
-        for waiter in [waiter for waiter in self._waiters if up_to is None or waiter[0] <= up_to]:
+    def fail(self, error: ComityError, after: int = 0) -> int:
+        """Raise an error in those who wait for more than a value, and return how many they were."""
+        failed = [waiter for waiter in self._waiters if waiter[0] > after]
+        for waiter in failed:
             self._waiters.remove(waiter)
             if not waiter[1].done():
                 waiter[1].set_exception(error)
+        return len(failed)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
@@ -11,8 +12,16 @@ import pycrdt
 
 from comity.crdt_types import Change, Commit, StateDocument
 from comity.crdt_types.awareness import Awareness
-from comity.crdt_types.edits import REPLAYABLE, Edit, EditLog
-from comity.crdt_types.errors import ComityError, ConnectionFailedError, ForbiddenError, is_permanent
+from comity.crdt_types.edits import REPLAYABLE, Edit
+from comity.crdt_types.errors import (
+    ComityError,
+    ConnectionFailedError,
+    ForbiddenError,
+    LineageError,
+    TransactionError,
+    is_permanent,
+)
+from comity.crdt_types.listeners import Callbacks
 from comity.crdt_types.replication import Status
 from comity.crdt_types.wire import Welcome
 
@@ -21,7 +30,7 @@ from .changestream import ChangeStream
 from .connection import Connection, dial, room_url
 from .journal import Journal
 from .localfile import LocalFile
-from .milestone import Milestone
+from .outstanding import Outstanding
 
 logger = logging.getLogger("comity")
 
@@ -48,30 +57,28 @@ class Replica:
         self.agent = agent
         self.error: ComityError | None = None
         self.lineage: str | None = None
-        self.number = 0
-        self.unmerged: list[Edit] = []
         self.document = StateDocument(agent=agent)
         self.awareness = Awareness(self.document.client_id, {"agent": agent, "kind": "agent"})
         self._url = room_url(url, room, agent)
         self._directory = directory
         self._status: Status = "offline"
-        self._status_listeners: list[Callable[[Status], object]] = []
+        self._status_listeners = Callbacks()
         self._live = asyncio.Event()
+        self._was_live = False  # since the last time that the server could not be reached
+        self._offline_blocks = 0
         self._online = asyncio.Event()
         self._online.set()
-        self._durable = Milestone()
-        self._acknowledges = True
-        self._met = False  # whether the document has had anything in common with the room of its lineage
-        self._other_lineage: str | None = None
-        self._rebase = False
-        self._may_write = True
-        self._refusal: tuple[int, ComityError] | None = None
         self._unreachable = asyncio.Event()  # the last attempt to connect failed
-        self._edits = EditLog()
+        self._outstanding = Outstanding()
+        self._acknowledges = True
+        self._may_write = True
+        self._met = False  # whether the lineage is one that this document has something in common with
+        self._other_lineage: str | None = None
+        self._must_reset = False  # the document holds what the server refused
         self._connection: Connection | None = None
         self._file: LocalFile | None = None
         self._journal: Journal | None = None
-        self._streams: list[ChangeStream] = []
+        self._streams: weakref.WeakSet[ChangeStream] = weakref.WeakSet()
         self._stack = AsyncExitStack()
 
     # Lifetime ---------------------------------------------------------------------------------------------------
@@ -80,7 +87,7 @@ class Replica:
         async with AsyncExitStack() as stack:
             if self._directory is not None:
                 await self._restore(stack, self._directory)
-            self.document.on_commit(self._committed)
+            stack.callback(self.document.on_commit(self._committed))
             self._own(stack, self._stay_connected())
             self._stack = stack.pop_all()
         return self
@@ -90,9 +97,11 @@ class Replica:
             await self._finish()
         finally:
             await self._stack.aclose()
+            self.document.close()
             for stream in self._streams:
                 stream.end()
             self._set_status("offline")
+            self._fail(self.error or ConnectionFailedError("the replica was closed", subject=f"room {self.room!r}"))
 
     def _own(self, stack: AsyncExitStack, work: Any) -> None:
         """Run a task for as long as the replica is open."""
@@ -118,13 +127,12 @@ class Replica:
         kept = await file.restore()
         if kept.updates:
             self.document.apply(pycrdt.merge_updates(*kept.updates))
-        for number, edit in kept.edits:
-            self._edits.add(number, edit, unsent=True)
-        self.number, self.lineage = kept.number, kept.lineage
+        self._outstanding.restore(kept.edits, kept.number, kept.acknowledged)
+        self.lineage = kept.lineage
         self._met = kept.lineage is not None
-        self._durable.advance(kept.acknowledged)
+        self._must_reset = kept.refused
         size = sum(map(len, kept.updates))
-        self._journal = Journal(file, self.document_state, self._edits.in_order, size)
+        self._journal = Journal(file, self.document.update_since, self._outstanding.edits, size)
         self._own(stack, self._journal.run())
 
     async def _finish(self) -> None:
@@ -134,6 +142,7 @@ class Replica:
                 await self.saved()
                 if self._online.is_set() and self._acknowledges:
                     await self._durable_if_reachable()
+                    await self.saved()  # what was acknowledged meanwhile
         except (TimeoutError, ComityError) as error:
             logger.debug("room %s: closed before everything had arrived: %r", self.room, error)
         if self.pending and self._acknowledges and self._file is None:
@@ -162,18 +171,23 @@ class Replica:
         return self._status
 
     @property
+    def number(self) -> int:
+        """The number of the last local update."""
+        return self._outstanding.number
+
+    @property
     def pending(self) -> int:
         """How many local updates the server has not acknowledged as durable."""
-        return self.number - self._durable.value
+        return self._outstanding.pending
 
-    def document_state(self) -> bytes:
-        """Return the whole document as one Yjs update."""
-        return self.document.update_since()
+    @property
+    def unmerged(self) -> list[Edit]:
+        """Edits that the server refused, or that could not be made again on another history."""
+        return self._outstanding.unmerged
 
     def on_status(self, listener: Callable[[Status], object]) -> Callable[[], None]:
         """Call a listener whenever the status changes; returns how to stop it."""
-        self._status_listeners.append(listener)
-        return lambda: self._status_listeners.remove(listener)
+        return self._status_listeners.add(listener)
 
     def _set_status(self, status: Status) -> None:
         if status == self._status:
@@ -183,59 +197,67 @@ class Replica:
             self._live.set()
         else:
             self._live.clear()
-        for listener in tuple(self._status_listeners):
-            listener(status)
+        self._status_listeners.call(status)
 
     async def synced(self) -> None:
         """Return once the replica is live: everything that the server had is here.
 
-        Raises: ComityError, if the server refused the replica for good.
+        Raises: ComityError, if the server refused the replica for good, or the replica was closed; TransactionError,
+            while a transaction is under way, since what the server had waits for its end.
         """
         while self._status != "live":
             self._raise_error()
             await self._live.wait()
         self._raise_error()
+        self._check_no_transaction()
 
     async def durable(self) -> None:
         """Return once every edit so far is on the server's disk; offline it waits for the server.
 
-        Raises: ComityError, if the server refused the replica for good, or one of the edits; ConnectionFailedError,
-            if the server is one that acknowledges nothing.
+        Raises: ComityError, if the server refused the replica for good, or one of the edits (once for each refusal),
+            or the replica was closed; ConnectionFailedError, if the server is one that acknowledges nothing;
+            TransactionError, while a transaction is under way, whose edits nobody has yet.
         """
-        if self._refusal is not None and self.number <= self._refusal[0]:
-            raise self._refusal[1]
+        self._check_no_transaction()
         if self.pending:
             self._raise_error()
             if not self._acknowledges:
                 raise self._no_acknowledgements()
-            await self._durable.reached(self.number)
+        await self._outstanding.durable()
 
     async def saved(self) -> None:
         """Return once every edit so far is in the local file; at once if there is none.
 
-        Raises: StorageError, if it cannot be written.
+        Raises: StorageError, if it cannot be written; TransactionError, while a transaction is under way.
         """
+        self._check_no_transaction()
         if self._journal is not None:
             await self._journal.flush()
 
     def changes(self, convert: Callable[[Change], Change]) -> AsyncIterator[Change]:
         """Iterate over the typed changes from this call on, each converted; it ends when the replica is closed."""
         stream = ChangeStream(self.document, convert)
-        self._streams = [known for known in self._streams if not known.ended]
-        self._streams.append(stream)
+        self._streams.add(stream)
         return stream
 
     @contextmanager
     def offline(self) -> Generator[None]:
-        """Work without the server inside the block, and come back after it."""
-        self._online.clear()
-        self._set_status("offline")
-        if self._connection is not None:
-            self._connection.drop()
+        """Work without the server inside the block, and come back after it, or after the last of several."""
+        self._offline_blocks += 1
         try:
+            self._online.clear()
+            self._cut()
             yield
         finally:
-            self._online.set()
+            self._offline_blocks -= 1
+            if not self._offline_blocks:
+                self._online.set()
+
+    def _check_no_transaction(self) -> None:
+        if self.document.in_transaction:
+            raise TransactionError(
+                "a transaction is under way", subject=f"room {self.room!r}", remedy="await outside of it"
+            )
 
     def _raise_error(self) -> None:
         if self.error is not None:
@@ -243,7 +265,7 @@ class Replica:
 
     def _fail(self, error: ComityError) -> None:
         self.error = error
-        self._durable.fail(error)
+        self._outstanding.fail(error)
         self._live.set()  # wakes those who wait in synced(), who find the error
 
     def _no_acknowledgements(self) -> ConnectionFailedError:
@@ -255,9 +277,7 @@ class Replica:
 
     def _committed(self, commit: Commit) -> None:
         if commit.local:
-            self.number += 1
-            for edit in commit.edits:
-                self._edits.add(self.number, edit, unsent=self._connection is None)
+            self._outstanding.take_in(commit, unsent=self._connection is None, replayable=self._acknowledges)
             if not self._may_write:
                 self._refuse_all()
             elif self._connection is not None:
@@ -274,19 +294,23 @@ class Replica:
             try:
                 await self._converse()
             except ComityError as error:
-                was_live = self._status == "live"
                 self._set_status("offline")
                 if is_permanent(error.close_code):
                     logger.error("room %s: the server refused: %s", self.room, error)
                     raise
                 logger.info("room %s: offline: %s", self.room, error)
-                waits = delays() if was_live else waits
+            if self._was_live:
+                self._was_live = False
+                waits = delays()
+            if self._online.is_set():
                 await asyncio.sleep(next(waits))
 
     async def _converse(self) -> None:
         try:
             socket = await dial(self._url)
-        except ComityError:
+        except ComityError as error:
+            if not self._unreachable.is_set():
+                logger.warning("%s; edits wait here, and the replica goes on trying", error)
             self._unreachable.set()
             raise
         self._unreachable.clear()
@@ -300,16 +324,18 @@ class Replica:
                 await self._connection.run()
         finally:
             self._connection = None
+            self._may_write = True  # until the next welcome says otherwise
 
-    async def welcomed(self, welcome: Welcome) -> bool:
+    def welcomed(self, welcome: Welcome) -> bool:
         """Take note of a welcome; return whether the document must be replaced by the server's."""
         if self.lineage is None or not self._met:
             self.lineage = welcome.lineage
         self._other_lineage = welcome.lineage if welcome.lineage != self.lineage else None
         self._may_write = "write" in welcome.access
+        self.awareness.limit = welcome.limits.get("presence", self.awareness.limit)
         if self.pending and not self._may_write:
             self._refuse_all()
-        return self._rebase or self._other_lineage is not None
+        return self._must_reset or self._other_lineage is not None
 
     async def meet(self) -> None:
         """Remember the room's lineage: from now on this document and the room's have something in common.
@@ -319,42 +345,51 @@ class Replica:
         if self._met:
             return
         self._met = True
-        if self._file is not None and self.lineage is not None:
-            await self._file.adopt(self.lineage)
+        if self._file is not None and self._journal is not None and self.lineage is not None:
+            async with self._journal.lock:
+                await self._file.adopt(self.lineage)
 
     async def reset(self, update: bytes) -> None:
         """Take the server's document in place of this one, and make the unacknowledged typed edits again on it.
 
-        What cannot be made again is kept in `unmerged`; a local file of another lineage is set aside first.
+        What cannot be made again is kept in `unmerged`; what a local file held of another lineage is kept beside it.
+
+        Raises: TransactionError, while a transaction is under way; nothing is changed then.
         """
         if self._file is None or self._journal is None:
+            if self._other_lineage is not None:
+                logger.warning("room %s: its history is another one now; the old one is gone from here", self.room)
             self._start_over(update)
             return
         async with self._journal.lock:
-            if self._other_lineage is not None:
-                kept = await self._file.copy_aside()
-                logger.warning("room %s: its history is another one now; the old replica is in %s", self.room, kept)
+            is_other = self._other_lineage is not None
+            before, edits = self.document.update_since(), self._outstanding.edits()
             self._start_over(update)
+            if is_other:
+                kept = await self._file.keep_aside(before, edits)
+                logger.warning("room %s: its history is another one now; the old replica is in %s", self.room, kept)
             await self._journal.rewrite(self.number, self.lineage)
 
     def _start_over(self, update: bytes) -> None:
-        edits = self._edits.in_order()
-        self._edits.clear()
         self.document.reset(update)
+        edits = self._outstanding.start_over()
         self.awareness.move(self.document.client_id)
         with self.document.transaction():
-            for _number, edit in edits:
-                self._replay(edit)
+            lost = [edit for edit in edits if not self._made_again(edit)]
+        self._outstanding.give_up(lost, LineageError("some edits could not be made again", subject=self.room))
         self.lineage = self._other_lineage or self.lineage
         self._met = True
-        self._rebase = False
+        self._must_reset = False
 
-    def _replay(self, edit: Edit) -> None:
+    def _made_again(self, edit: Edit) -> bool:
         if edit.operation in REPLAYABLE:
-            self.document.replay(edit)
-        else:
-            self.unmerged.append(edit)
-            logger.warning("room %s: an edit of %s could not be made again and is kept", self.room, edit.field)
+            try:
+                self.document.replay(edit)
+            except ComityError as error:
+                logger.warning("room %s: an edit of %s could not be made again: %s", self.room, edit.field, error)
+            else:
+                return True
+        return False
 
     def went_live(self, acknowledges: bool) -> None:
         """Both sides have what the other had."""
@@ -362,23 +397,27 @@ class Replica:
             return  # the connection was cut, what it still says is late
         self._acknowledges = acknowledges
         if not acknowledges:
-            self._durable.fail(self._no_acknowledgements())
+            self._outstanding.fail(self._no_acknowledgements())
+        self._was_live = True
         self._set_status("live")
 
     def acknowledged(self, number: int) -> None:
         """The local updates up to a number are on the server's disk."""
-        self._edits.forget(number)
-        self._durable.advance(number)
+        self._outstanding.acknowledge(number)
         if self._journal is not None:
             self._journal.acknowledge(number)
 
     def rejected(self, after: int, number: int, error: ComityError) -> None:
         """The local updates after one number, up to another, were refused: take them back."""
         logger.error("room %s: the server refused an edit: %s", self.room, error)
-        self.unmerged.extend(self._edits.take(after, number))
-        self._refusal = (number, error)
-        self._rebase = True
-        self._durable.fail(error, number)
+        self._outstanding.refuse(after, number, error)
+        self._must_reset = True
+        if self._journal is not None:
+            self._journal.refuse(after, number)
+        self._cut()
+
+    def _cut(self) -> None:
+        self._set_status("offline")
         if self._connection is not None:
             self._connection.drop()
 
@@ -386,4 +425,4 @@ class Replica:
         """Take back every edit that is not on the server: it lets this agent only read."""
         error = ForbiddenError("read only", subject=f"room {self.room!r}", remedy="ask for the right to write")
         self.rejected(0, self.number, error)
-        self._durable.advance(self.number)
+        self._outstanding.settle()

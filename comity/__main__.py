@@ -1,4 +1,4 @@
-"""The command ``comity``: what server and clients each offer, under one name."""
+"""Typed state that AI agents share, merge and keep."""
 
 import asyncio
 from contextlib import suppress

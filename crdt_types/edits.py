@@ -3,7 +3,9 @@
 from collections import OrderedDict
 from typing import Any, Final, Literal, NamedTuple
 
-Operation = Literal["set", "clear", "put", "delete", "add", "discard", "count", "append", "prune", "text"]
+from .entry import MAX_COUNT
+
+Operation = Literal["set", "clear", "put", "delete", "add", "discard", "count", "append", "prune", "text", "yjs"]
 
 REPLAYABLE: Final = frozenset({"set", "clear", "put", "delete", "add", "discard", "count", "append"})
 # These say what a cell shall be, so the last one of a cell says it all.
@@ -14,6 +16,7 @@ _LAST_ONE_HOLDS: Final = {
     "delete": "map",
     "add": "set",
     "discard": "set",
+    "yjs": "yjs",
 }
 
 
@@ -22,7 +25,8 @@ class Edit(NamedTuple):
 
     Attributes:
         operation: ``set`` and ``clear`` of a register, ``put`` and ``delete`` of a map cell, ``add`` and ``discard`` of
-            a set element, ``count`` of a counter, ``append`` and ``prune`` of a log, ``text``.
+            a set element, ``count`` of a counter, ``append`` and ``prune`` of a log, ``text``, and ``yjs``, which
+            stands for whatever was edited in the Yjs document itself.
         field: the field's name.
         key: the key of a map cell, the canonical bytes of a set element, else None.
         value: the plain value; for ``count`` the amount, which may be negative.
@@ -68,13 +72,17 @@ class EditLog:
         cell = _LAST_ONE_HOLDS.get(edit.operation)
         if cell is not None:
             self._put((cell, edit.field, edit.key), number, edit)
-        elif edit.operation == "count" and unsent:
-            key = ("count", edit.field)
-            known = self._edits.get(key)
-            self._put(key, number, edit if known is None else edit._replace(value=known[1].value + edit.value))
+        elif edit.operation == "count" and unsent and (total := self._counted(edit)) is not None:
+            self._put(("count", edit.field), number, edit._replace(value=total))
         else:
             self._next_key += 1
             self._put(self._next_key, number, edit)
+
+    def _counted(self, edit: Edit) -> int | None:
+        """Return what was counted and this together, or None if one session cannot count as much."""
+        _number, known = self._edits.get(("count", edit.field), (0, edit._replace(value=0)))
+        total: int = known.value + edit.value
+        return total if abs(total) <= MAX_COUNT else None
 
     def _put(self, key: Any, number: int, edit: Edit) -> None:
         self._edits[key] = (number, edit)

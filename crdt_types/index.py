@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from .changes import Change, Conflict, Kind, Rival
 from .entry import CELL, COUNTER, ELEMENT, HEADER, ITEM, OPAQUE, REGISTER, Entry
+from .values import canonical
 
 _KIND_NAMES: Final[dict[int, Kind]] = {
     REGISTER: "register",
@@ -208,10 +209,16 @@ class Index:
         return [conflict for _place, cells in sorted(self.fields.items()) for conflict in self.conflicts_in(cells)]
 
     def conflicts_in(self, cells: Cells) -> Iterator[Conflict]:
-        """Yield the conflicts of one field by key; a set has none, whoever adds an element wants it there."""
+        """Yield the conflicts of one field by key; a set has none, whoever adds an element wants it there.
+
+        Entries of one value are one rival, the one that is read first: there is nothing to choose between them.
+        """
         if cells.kind in (REGISTER, CELL):
             for key in sorted(key for key, entries in cells.items() if len(entries) > 1):
-                yield Conflict(cells.field, key, tuple(map(self._rival, cells[key])))
+                rivals = {canonical(entry.value): entry for entry in reversed(cells[key])}
+                if len(rivals) > 1:
+                    kept = [entry for entry in cells[key] if entry in rivals.values()]
+                    yield Conflict(cells.field, key, tuple(map(self._rival, kept)))
 
     def _rival(self, entry: Entry) -> Rival:
         return Rival(entry.value, self.author(entry.client) or "", entry.client, entry.stamp)

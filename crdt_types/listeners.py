@@ -2,8 +2,8 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .changes import Change
 from .edits import Edit
@@ -20,12 +20,42 @@ class Commit(NamedTuple):
     local: bool
 
 
+class Callbacks:
+    """Functions to be called when something happens; one that raises is logged and hurts nobody."""
+
+    __slots__ = ("_callbacks",)
+
+    def __init__(self) -> None:
+        self._callbacks: dict[object, Callable[..., object]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._callbacks)
+
+    def add(self, callback: Callable[..., object]) -> Callable[[], None]:
+        """Call a function from now on; returns how to stop it."""
+        key = object()
+        self._callbacks[key] = callback
+
+        def stop() -> None:
+            self._callbacks.pop(key, None)
+
+        return stop
+
+    def call(self, *arguments: object) -> None:
+        """Call every function."""
+        for callback in tuple(self._callbacks.values()):
+            try:
+                callback(*arguments)
+            except Exception:
+                logger.exception("a listener failed")
+
+
 class Listeners:
     """Tells of transactions in their order, also when a listener makes one; a listener that raises is logged."""
 
     def __init__(self) -> None:
-        self._of_changes: dict[object, Callable[[Change], object]] = {}
-        self._of_commits: dict[object, Callable[[Commit], object]] = {}
+        self._of_changes = Callbacks()
+        self._of_commits = Callbacks()
         self._waiting: deque[tuple[Commit, list[Change]]] = deque()
         self._delivering = False
 
@@ -36,11 +66,11 @@ class Listeners:
 
     def on_change(self, listener: Callable[[Change], object]) -> Callable[[], None]:
         """Tell a listener of every change from now on; returns how to stop it."""
-        return _enter(self._of_changes, listener)
+        return self._of_changes.add(listener)
 
     def on_commit(self, listener: Callable[[Commit], object]) -> Callable[[], None]:
         """Tell a listener of every commit from now on; returns how to stop it."""
-        return _enter(self._of_commits, listener)
+        return self._of_commits.add(listener)
 
     def deliver(self, commit: Commit, changes: list[Change]) -> None:
         """Tell of one transaction, first those who take commits; an empty update is told to nobody."""
@@ -55,27 +85,7 @@ class Listeners:
             self._delivering = False
 
     def _tell_all(self, commit: Commit, changes: list[Change]) -> None:
-        if commit.update != EMPTY_UPDATE and self._of_commits:
-            _tell(tuple(self._of_commits.values()), commit)
-        if changes:
-            listeners = tuple(self._of_changes.values())
-            for change in changes:
-                _tell(listeners, change)
-
-
-def _enter(listeners: dict[object, Callable[[Any], object]], listener: Callable[[Any], object]) -> Callable[[], None]:
-    key = object()
-    listeners[key] = listener
-
-    def stop() -> None:
-        listeners.pop(key, None)
-
-    return stop
-
-
-def _tell(listeners: Iterable[Callable[[Any], object]], what: Any) -> None:
-    for listener in listeners:
-        try:
-            listener(what)
-        except Exception:
-            logger.exception("a listener of a state document failed")
+        if commit.update != EMPTY_UPDATE:
+            self._of_commits.call(commit)
+        for change in changes:
+            self._of_changes.call(change)

@@ -13,7 +13,7 @@ from .changes import Change, Conflict
 from .clock import HybridClock
 from .edits import Edit
 from .entry import Entry
-from .errors import ProtocolError, SchemaError, TransactionError
+from .errors import NotConnectedError, ProtocolError, SchemaError, TransactionError
 from .index import Index
 from .lanes import LANES, Lanes
 from .listeners import Commit, Listeners
@@ -68,6 +68,7 @@ class LiveDocument:
         self._texts: dict[str, TextMirror] = {}
         self._staged: Staged | None = None
         self._writing = False  # a transaction of ours is going into Yjs: the index knows it already
+        self._closed = False
         self._busy = False  # Yjs is at work, or those are being told who listen to it
         self._stale = False  # the Yjs document changed in a way that could not be followed event by event
         self._gap: bytes | None = None  # what came of updates that others, which are missing, should have preceded
@@ -166,7 +167,15 @@ class LiveDocument:
             self._catch_up()
             self._settle(False)
 
+    def close(self) -> None:
+        """Take no more edits and updates; what is read stays readable."""
+        self._closed = True
+
     def _check_free(self) -> None:
+        if self._closed:
+            raise NotConnectedError(
+                "this state is closed", subject="document", remedy="edit inside the block that opened it"
+            )
         if self._busy or self._yjs.busy:
             raise TransactionError(
                 "an edit or update inside a Yjs transaction or observer",

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from .changes import Kind
 from .document import StateDocument
 from .entry import REGISTER
+from .errors import InvalidValueError, SchemaError
 from .field import CellField
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ class Register(CellField, Generic[T]):
     def _attach(self, document: StateDocument) -> None:
         self._cells = document.index.cells(REGISTER, self.name)
         if self.default is not None:
-            self.default = self._codec.checked(self.default)
+            self.default = self._checked_default(self.default)
 
     @property
     def value(self) -> T | None:
@@ -43,6 +44,12 @@ class Register(CellField, Generic[T]):
         """Return the value, else the default, else what is given here."""
         value = self.value
         return fallback if value is None else value
+
+    def _checked_default(self, default: Any) -> Any:
+        try:
+            return self._codec.checked(default)
+        except InvalidValueError as error:
+            raise SchemaError(f"a default that does not fit: {error.what}", subject=self.name) from None
 
     def _default(self) -> Any:
         return None if self.default is None else self._codec.read(self.default)

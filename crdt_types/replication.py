@@ -49,6 +49,10 @@ class Replication(Protocol):
         """Work without the server inside the block, and come back after it."""
         ...
 
+    def on_status(self, listener: Callable[[Status], object]) -> Callable[[], None]:
+        """Call a listener whenever the status changes; returns how to stop it."""
+        ...
+
     async def synced(self) -> None:
         """Return once the replica is live: it has everything that the server had."""
         ...

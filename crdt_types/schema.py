@@ -55,6 +55,14 @@ class State:
                 raise SchemaError(
                     "a field may not bear this name", subject=f"{cls.__name__}.{name}", remedy="choose another"
                 )
+        for name, value in vars(cls).items():
+            if isinstance(value, Field) and name not in cls.__annotations__:
+                kind = type(value).__name__
+                raise SchemaError(
+                    "a field without an annotation",
+                    subject=f"{cls.__name__}.{name}",
+                    remedy=f"write {name}: {kind}[...] = {kind}(...)",
+                )
 
     def __setattr__(self, name: str, value: Any) -> None:
         field = self._fields.get(name)
@@ -166,4 +174,6 @@ def _declared(cls: type[State], name: str, hint: Any) -> _Declared:
     elif type(declaration) is not origin:
         raise SchemaError(f"declared as {origin.__name__} but set to {declaration!r}", subject=f"{cls.__name__}.{name}")
     arguments = get_args(hint)
+    if len(arguments) > 1:
+        raise SchemaError(f"{origin.__name__} takes one type, that of its values", subject=f"{cls.__name__}.{name}")
     return _Declared(declaration, arguments[0] if arguments else Any)

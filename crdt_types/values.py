@@ -13,6 +13,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError
 
 from .errors import InvalidValueError, SchemaError
 
+MAX_DEPTH: Final = 100  # of nested values; readers in JavaScript give up at some five hundred
 SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
 _MSGPACK_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError)
 
@@ -138,7 +139,11 @@ class Codec:
                 subject=self.subject,
                 remedy="nothing was written",
             ) from None
-        return valid if type(valid) in SCALARS else self._dump(valid)
+        if type(valid) in SCALARS:
+            return valid
+        plain = self._dump(valid)
+        _check_portable(plain, self.subject, MAX_DEPTH)
+        return plain
 
     def read(self, plain: Any) -> Any:
         """Return stored plain data as the declared type.
@@ -152,6 +157,22 @@ class Codec:
         except Exception as error:  # the user's own validators meet what anybody stored, and may raise anything
             problem = _first(error) if isinstance(error, ValidationError) else repr(error)
             raise InvalidValueError(problem, subject=self.subject) from None
+
+
+def _check_portable(value: Any, subject: str, depth: int) -> None:
+    """Refuse what readers in JavaScript could not decode."""
+    if not isinstance(value, (dict, list, tuple, Set)):
+        return
+    if not depth:
+        raise InvalidValueError(
+            f"a value nested deeper than {MAX_DEPTH}", subject=subject, remedy="spread it over several cells"
+        )
+    if isinstance(value, dict):
+        if "__proto__" in value:
+            raise InvalidValueError("a key named __proto__", subject=subject, remedy="choose another name")
+        value = value.values()
+    for item in value:
+        _check_portable(item, subject, depth - 1)
 
 
 def _name(annotation: Any) -> str:

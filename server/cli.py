@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import logging
+import sys
 from typing import Any, Final, NoReturn
 
 import typer
@@ -24,10 +25,9 @@ _out = Console(highlight=False, soft_wrap=True)
 _err = Console(highlight=False, soft_wrap=True, stderr=True)
 
 _PROGRAM: Final = (
-    "import comity",
-    "class Hello(comity.State): greeting: comity.Register[str]",
-    'async with comity.connect("{address}", agent="me").open("shared/hello", Hello) as hello: '
-    'hello.greeting.set("hi"); await hello.durable()',
+    "import comity; from comity.clients.demo import Demo",
+    'client = comity.connect("{address}", agent="me")',
+    'async with client.open("shared/demo", Demo) as demo: demo.goal.set("hello"); await demo.durable()',
 )
 
 
@@ -67,14 +67,15 @@ def _settings(given: dict[str, Any]) -> Settings:
 
 
 def _banner(settings: Settings, port: int) -> str:
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = f"[{reached}]" if ":" in reached else reached
     address = f"ws://{host}:{port}"
-    program = "\n".join(f"  {line}" for line in _PROGRAM).format(address=address)
+    program = "\n".join(_PROGRAM).format(address=address)
     return (
         f"[bold]Comity[/] listens on [bold]{escape(address)}[/]\n"
         f"  data       {escape(str(settings.data.resolve()))}\n"
         f"  live page  http://{escape(host)}:{port}/\n"
-        f"try, in python -m asyncio:\n\n{escape(program)}\n\n"
+        f"try, in {escape(sys.executable)} -m asyncio:\n\n{escape(program)}\n\n"
         "Ctrl-C ends it."
     )
 

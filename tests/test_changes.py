@@ -145,3 +145,15 @@ def test_changes_name_who_deleted_what_was_read_though_a_rival_comes_up() -> Non
     (change,) = changes
     assert change.new == kept.index.cells(0, "goal")[None][0].value
     assert change.author == "deleter"
+
+
+def test_conflicts_are_none_where_all_wrote_the_same() -> None:
+    states = [Everything(StateDocument(agent=name)) for name in ("a", "b", "c")]
+    for state, goal in zip(states, (1, 1, 2), strict=True):
+        state.goal.set(goal)
+    first, second, third = states
+    first.document.apply(second.document.update_since())
+    assert first.conflicts() == []
+    first.document.apply(third.document.update_since())
+    (conflict,) = first.conflicts()
+    assert sorted(rival.value for rival in conflict.rivals) == [1, 2]

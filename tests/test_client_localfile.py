@@ -73,14 +73,14 @@ async def test_localfile_that_is_no_database_is_refused_by_name(tmp_path: Path) 
     assert path.read_text().startswith("these are not")
 
 
-async def test_localfile_copy_aside_keeps_a_readable_copy(tmp_path: Path) -> None:
+async def test_localfile_keeps_another_document_beside_itself(tmp_path: Path) -> None:
     async with LocalFile(tmp_path, ROOM) as file:
-        await file.append([b"old"], [], 1)
-        kept = await file.copy_aside()
+        kept = await file.keep_aside(b"old", [(1, Edit("count", "spent", None, 2))])
         await file.fold(b"new", [], 2, "lineage-2")
         now = await file.restore()
     with sqlite3.connect(kept) as db:
         assert db.execute("SELECT body FROM updates").fetchall() == [(b"old",)]
+        assert db.execute("SELECT number FROM edits").fetchall() == [(1,)]
     db.close()
     assert (now.updates, now.lineage) == ([b"new"], "lineage-2")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import weakref
 from itertools import islice
 
@@ -11,9 +12,11 @@ from comity.clients.backoff import FIRST_DELAY, LONGEST_DELAY, delays
 from comity.clients.changestream import MAX_BACKLOG, ChangeStream
 from comity.clients.connection import room_url
 from comity.clients.milestone import Milestone
-from comity.crdt_types import Change, StateDocument
-from comity.crdt_types.awareness import Awareness
-from comity.crdt_types.errors import ConnectionFailedError, ForbiddenError, TooSlowError
+from comity.clients.outstanding import Outstanding
+from comity.crdt_types import Change, Commit, StateDocument
+from comity.crdt_types.awareness import TIMEOUT, Awareness
+from comity.crdt_types.edits import Edit
+from comity.crdt_types.errors import ConnectionFailedError, ForbiddenError, InvalidValueError, TooSlowError
 from comity.crdt_types.wire import Presence
 
 
@@ -33,15 +36,15 @@ async def test_milestone_wakes_those_whose_value_is_reached() -> None:
     await milestone.reached(5)
 
 
-async def test_milestone_fails_those_up_to_a_value() -> None:
+async def test_milestone_fails_those_after_a_value() -> None:
     milestone = Milestone()
     first, second = (asyncio.create_task(milestone.reached(value)) for value in (1, 2))
     await asyncio.sleep(0)
-    milestone.fail(ForbiddenError("no"), 1)
+    assert milestone.fail(ForbiddenError("no"), 1) == 1
     with pytest.raises(ForbiddenError):
-        await first
-    milestone.advance(2)
-    await second
+        await second
+    milestone.advance(1)
+    await first
 
 
 async def test_milestone_forgets_a_waiter_that_was_cancelled() -> None:
@@ -65,8 +68,10 @@ def test_delays_grow_to_a_bound_and_are_spread() -> None:
 def test_room_url_quotes_the_room_and_the_agent() -> None:
     assert room_url("ws://h:1", "shared/a b?", "é&") == "ws://h:1/ws/shared/a%20b%3F?agent=%C3%A9%26"
     assert room_url("https://h/base/", "r", "a") == "wss://h/base/ws/r?agent=a"
-    with pytest.raises(ConnectionFailedError):
-        room_url("localhost:8765", "r", "a")
+    assert room_url("ws://h:1/ws", "r", "a") == room_url("ws://h:1/", "r", "a") == "ws://h:1/ws/r?agent=a"
+    for bad in ("localhost:8765", "ws://h:99999", "ws://h:abc"):
+        with pytest.raises(ConnectionFailedError):
+            room_url(bad, "r", "a")
 
 
 async def test_changestream_starts_at_its_creation_and_ends() -> None:
@@ -117,3 +122,63 @@ def test_awareness_ignores_what_is_older_and_what_is_its_own() -> None:
     one.receive([Presence(2, 5, None)])
     assert one.others == {}
     assert one.local == {"agent": "one"}
+
+
+def test_awareness_refuses_what_json_cannot_carry_or_is_too_large() -> None:
+    one = Awareness(1, {"agent": "one"})
+    for bad in (float("nan"), object(), "x" * 20_000):
+        with pytest.raises(InvalidValueError):
+            one.set(state=bad)
+    assert one.local == {"agent": "one"}
+
+
+def test_awareness_forgets_the_clocks_of_those_who_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Awareness(1, None)
+    one.receive([Presence(client, 1, "{}") for client in range(2, 50)])
+    one.receive([Presence(client, 2, None) for client in range(2, 50)])
+    one.receive([Presence(2, 1, "{}")])  # an echo
+    assert one.others == {}
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + TIMEOUT + 1)
+    one.expire()
+    one.receive([Presence(2, 1, "{}")])
+    assert one.others == {2: {}}
+
+
+def commit(*edits: Edit) -> Commit:
+    return Commit(b"update", edits, True)
+
+
+async def test_outstanding_tells_of_a_refusal_once_whoever_asks_next() -> None:
+    outstanding = Outstanding()
+    for number in range(3):
+        outstanding.take_in(commit(Edit("append", "log", None, number)), unsent=False, replayable=True)
+    outstanding.refuse(1, 2, ForbiddenError("no"))
+    assert [edit.value for edit in outstanding.unmerged] == [1]
+    outstanding.acknowledge(3)
+    with pytest.raises(ForbiddenError):
+        await outstanding.durable()
+    await outstanding.durable()
+
+
+async def test_outstanding_tells_those_who_wait_and_not_those_who_were_served() -> None:
+    outstanding = Outstanding()
+    outstanding.take_in(commit(Edit("append", "log", None, 1)), unsent=False, replayable=True)
+    first = asyncio.create_task(outstanding.durable())
+    await asyncio.sleep(0)
+    outstanding.take_in(commit(Edit("append", "log", None, 2)), unsent=False, replayable=True)
+    second = asyncio.create_task(outstanding.durable())
+    await asyncio.sleep(0)
+    outstanding.refuse(1, 2, ForbiddenError("no"))
+    with pytest.raises(ForbiddenError):
+        await second
+    outstanding.acknowledge(1)
+    await first
+    assert outstanding.pending == 1
+
+
+def test_outstanding_names_edits_of_the_yjs_document_that_cannot_be_made_again() -> None:
+    outstanding = Outstanding()
+    for _ in range(3):
+        outstanding.take_in(commit(), unsent=True, replayable=True)
+    assert [edit.operation for edit in outstanding.start_over()] == ["yjs"]

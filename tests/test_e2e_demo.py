@@ -51,9 +51,11 @@ async def test_demo_has_three_agents_change_one_room(tmp_path: Path) -> None:
         assert len(shown.summary) > 0
 
 
-async def test_demo_runs_without_a_server_until_its_time_is_over() -> None:
+async def test_demo_without_a_server_says_so() -> None:
     exit_code, output = await demo("--url", "ws://127.0.0.1:9", "--seconds", "1")
-    assert exit_code == 0, output
+    assert exit_code == 1, output
+    assert "ws://127.0.0.1:9" in output
+    assert "comity serve" in output
     assert "Traceback" not in output
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from comity.crdt_types import Register, State, StateDocument
 from comity.crdt_types.clock import EPOCH_MS, HybridClock
-from comity.crdt_types.errors import InvalidValueError, StateError
+from comity.crdt_types.errors import SchemaError, StateError
 from tests.support.invariants import check
 
 
@@ -112,7 +112,7 @@ def test_register_default_that_does_not_fit_is_refused() -> None:
     class Broken(State):
         speed: Register[int] = Register(default=default)
 
-    with pytest.raises(InvalidValueError):
+    with pytest.raises(SchemaError):
         Broken()
 
 

@@ -93,3 +93,16 @@ async def test_state_without_a_client_says_so_when_asked_for_one() -> None:
         await mission.durable()
     with pytest.raises(NotConnectedError):
         await mission.synced()
+
+
+def test_schema_refuses_a_field_without_an_annotation_and_one_of_two_types() -> None:
+    with pytest.raises(SchemaError, match="annotation"):
+
+        class Bare(State):
+            status = Register(default="idle")
+
+    class Two(State):
+        steps: Map[str, int]  # type: ignore[type-arg]  # pyright: ignore[reportInvalidTypeArguments]
+
+    with pytest.raises(SchemaError, match="one type"):
+        Two()

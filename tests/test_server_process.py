@@ -33,15 +33,15 @@ async def test_process_says_where_it_listens_and_what_to_try(tmp_path: Path) -> 
     banner = (await process.stdout.readuntil(b"Ctrl-C")).decode()
     assert str(tmp_path) in banner
     assert re.search(r"live page +http://127\.0\.0\.1:\d+/", banner)
-    program = [line.strip() for line in banner.splitlines() if line.startswith("  ")][-3:]
-    assert program[0] == "import comity"
+    program = banner.partition(" -m asyncio:\n\n")[2].splitlines()[:3]
+    assert program[0].startswith("import comity")
     names: dict[str, Any] = {"__name__": "__main__"}
     for line in program:  # as the prompt of `python -m asyncio` runs them
         code = compile(line, "prompt", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         result = eval(code, names)
         if result is not None:
             await result
-    assert names["hello"].greeting.value == "hi"
+    assert names["demo"].goal.value == "hello"
     process.send_signal(signal.SIGINT)
     assert (await end_of(process)).exit_code == 0
 
@@ -157,3 +157,13 @@ async def test_process_that_cannot_write_any_more_says_so_to_everyone(tmp_path: 
         assert await server.wait() == 1
         assert re.search("comity: .+", server.errors)
         assert "Traceback" not in server.errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_process_that_is_interrupted_as_soon_as_it_listens_ends_in_good_order(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    for _ in range(3):
+        async with running_server(tmp_path) as server:
+            os.kill(server.pid, number)
+            assert await server.wait() == 0

@@ -267,3 +267,19 @@ def test_type_that_cannot_be_validated_is_refused_when_the_state_is_opened() -> 
 
     with pytest.raises(SchemaError):
         Broken()
+
+
+def test_values_that_javascript_could_not_read_are_refused_before_anything_is_written() -> None:
+    class Anything(State):
+        anything: Register[Any]
+
+    state = Anything()
+    deep: Any = 0
+    for _ in range(100):
+        deep = [deep]
+    state.anything.set(deep)
+    before = state.document.state_vector()
+    for bad in ([deep], {"a": {"__proto__": 1}}):
+        with pytest.raises(InvalidValueError):
+            state.anything.set(bad)
+    assert state.document.state_vector() == before

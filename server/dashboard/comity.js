@@ -11354,7 +11354,8 @@ var StateDocument = class {
         /** @type {Entry[]} */
         cells.get(key)
       );
-      return this.reading(entry, shownKey(entry), kind === "map" || kind === "register" ? rivals : NOTHING);
+      const others = kind === "map" || kind === "register" ? distinct([entry, ...rivals]).slice(1) : NOTHING;
+      return this.reading(entry, shownKey(entry), others);
     });
   }
   /**
@@ -11367,7 +11368,8 @@ var StateDocument = class {
     for (const field of this.index.values()) {
       if (field instanceof Items) continue;
       for (const key of field.disputed) {
-        const rivals = (field.cells.get(key) ?? []).map((entry) => this.rival(entry));
+        const rivals = distinct(field.cells.get(key) ?? []).map((entry) => this.rival(entry));
+        if (rivals.length < 2) continue;
         found.push({ kind: field.kind, field: field.name, key: field.code === CELL ? key : null, rivals });
       }
     }
@@ -11456,6 +11458,19 @@ var StateDocument = class {
     if (changes.length === 0 && disputed.length === 0) return;
     for (const listener of [...this.listeners]) listener(changes, disputed);
   }
+};
+var distinct = (entries) => {
+  if (entries.length < 2) return [...entries];
+  const values = /* @__PURE__ */ new Set();
+  return entries.filter(({ raw }) => {
+    const key = canonical(
+      /** @type {Uint8Array} */
+      items(raw).at(-1)
+    );
+    if (values.has(key)) return false;
+    values.add(key);
+    return true;
+  });
 };
 var indexKey = (code, name) => `${code}${name}`;
 export {

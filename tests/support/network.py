@@ -13,6 +13,7 @@ from pycrdt import merge_updates
 
 from comity.crdt_types import Commit, Counter, Log, Map, ORSet, Register, State, StateDocument, Text
 from comity.crdt_types.clock import HybridClock
+from comity.crdt_types.values import canonical
 from comity.crdt_types.varint import read_uint
 
 from .invariants import check, check_text
@@ -299,8 +300,11 @@ class Network:
         living = {cell: model.living(cell) for cell in model.cells()}
         for cell, writes in living.items():
             if cell[0] in ("goal", "steps"):
-                values = sorted(((write.value, write.client) for write in writes), key=repr)
-                assert len(writes) < 2 or sorted(rivals.pop(cell), key=repr) == values
+                written = [(canonical(write.value), write.client) for write in writes]
+                values = {value for value, _client in written}
+                found = [(canonical(value), client) for value, client in rivals.pop(cell, [])]
+                assert sorted(value for value, _client in found) == (sorted(values) if len(values) > 1 else [])
+                assert set(found) <= set(written)
         assert not rivals
         steps = {key for (field, key), writes in living.items() if field == "steps" and writes}
         assert set(state.steps) == steps

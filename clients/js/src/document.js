@@ -4,6 +4,7 @@ import { Changes, shownKey } from './changes.js'
 import { CELL, COUNTER, ELEMENT, ITEM, REGISTER } from './entry.js'
 import { Cells, Items } from './field.js'
 import { Lanes, ROOT } from './lanes.js'
+import { canonical, items } from './msgpack.js'
 import { Roots } from './roots.js'
 
 /** @typedef {import('yjs').Doc} Doc */
@@ -186,7 +187,8 @@ export class StateDocument {
     const keys = [...cells.keys()].sort()
     return (last === 0 ? [] : keys.slice(start, first)).map(key => {
       const [entry, ...rivals] = /** @type {Entry[]} */ (cells.get(key))
-      return this.reading(entry, shownKey(entry), kind === 'map' || kind === 'register' ? rivals : NOTHING)
+      const others = kind === 'map' || kind === 'register' ? distinct([entry, ...rivals]).slice(1) : NOTHING
+      return this.reading(entry, shownKey(entry), others)
     })
   }
 
@@ -201,7 +203,8 @@ export class StateDocument {
     for (const field of this.index.values()) {
       if (field instanceof Items) continue
       for (const key of field.disputed) {
-        const rivals = (field.cells.get(key) ?? []).map(entry => this.rival(entry))
+        const rivals = distinct(field.cells.get(key) ?? []).map(entry => this.rival(entry))
+        if (rivals.length < 2) continue
         found.push({ kind: field.kind, field: field.name, key: field.code === CELL ? key : null, rivals })
       }
     }
@@ -293,6 +296,23 @@ export class StateDocument {
     if (changes.length === 0 && disputed.length === 0) return
     for (const listener of [...this.listeners]) listener(changes, disputed)
   }
+}
+
+/**
+ * Keep of entries of one value the first: there is nothing to choose between them.
+ *
+ * @param {readonly Entry[]} entries
+ * @returns {Entry[]}
+ */
+const distinct = entries => {
+  if (entries.length < 2) return [...entries]
+  const values = new Set()
+  return entries.filter(({ raw }) => {
+    const key = canonical(/** @type {Uint8Array} */ (items(raw).at(-1)))
+    if (values.has(key)) return false
+    values.add(key)
+    return true
+  })
 }
 
 /**
