@@ -106,11 +106,7 @@ class MemoryStore:
 
     async def rooms(self) -> list[RoomRow]:
         """Return all rooms; see ``Store.rooms``."""
-        return [self._row(name, held) for name, held in sorted(self._opened().items())]
-
-    def _row(self, name: str, held: _Room) -> RoomRow:
-        size = sum(len(record.update) for record in held.log) + sum(map(len, held.snapshots.values()))
-        return RoomRow(name, held.lineage, held.created, held.last, len(held.log), size)
+        return [RoomRow(name, held.lineage, held.created, held.last) for name, held in sorted(self._opened().items())]
 
     def _opened(self) -> dict[str, _Room]:
         if not self._open:

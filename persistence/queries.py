@@ -90,9 +90,4 @@ RECORDS: Final = f"""
     FROM updates WHERE room = {_ROOM} AND seq > ?2 ORDER BY seq LIMIT ?3"""
 
 # -> the fields of `RoomRow`
-ROOMS: Final = f"""
-    SELECT name, lineage, created, {_LAST},
-        (SELECT count(*) FROM updates WHERE room = rooms.id),
-        (SELECT coalesce(sum(length("update")), 0) FROM updates WHERE room = rooms.id)
-            + (SELECT coalesce(sum(length(state)), 0) FROM snapshots WHERE room = rooms.id)
-    FROM rooms ORDER BY name"""
+ROOMS: Final = f"SELECT name, lineage, created, {_LAST} FROM rooms ORDER BY name"

@@ -94,14 +94,12 @@ class Record(NamedTuple):
 
 
 class RoomRow(NamedTuple):
-    """A room in a listing: ``seq`` is its last update's, ``bytes`` what its updates and snapshots take."""
+    """A room in a listing; ``seq`` is its last update's."""
 
     room: str
     lineage: str
     created: int
     seq: int
-    updates: int
-    bytes: int
 
 
 class Loaded(NamedTuple):
@@ -184,7 +182,7 @@ class Store(Protocol):
         ...
 
     async def rooms(self) -> list[RoomRow]:
-        """Return all rooms by name. Reads the size of every record: for listings, not per message."""
+        """Return all rooms by name, in a time that grows with their number alone."""
         ...
 
 

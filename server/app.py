@@ -37,7 +37,7 @@ class App:
         self.hub: Final = Hub(self.archive, settings)
         self._policy = Policy(settings.anyone)
         self._doorkeeper = doorkeeper(settings.host, settings.origins, insecure=settings.insecure)
-        self._pages = Pages(self.hub)
+        self._pages = Pages(self.hub, self._policy)
         self._connections: set[Connection] = set()
         self._left = asyncio.Event()
         self._stack = AsyncExitStack()

@@ -1,5 +1,6 @@
 """A room's way to persistence: one store, one journal, and their failures as Comity's own errors."""
 
+import asyncio
 import time
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
@@ -56,6 +57,20 @@ class Archive:
     def barrier(self, done: Callable[[], None]) -> None:
         """Call ``done`` once everything appended so far is on disk."""
         self._journal.barrier(done)
+
+    async def committed(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once everything appended so far is on disk, in order with what else waits for that.
+
+        Returns after the call: without waiting when nothing is pending, never when the journal has failed.
+        """
+        called = asyncio.Event()
+
+        def call() -> None:
+            then()
+            called.set()
+
+        self.barrier(call)
+        await called.wait()
 
     async def ready(self) -> None:
         """Wait until there is room for more."""

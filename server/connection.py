@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, TooSlowError
 from comity.crdt_types.wire import SUBPROTOCOL, Denied, Notice, encode
 
-from .auth import Access, Action, Policy, Principal, access, claimed
+from .auth import ANONYMOUS, Access, Action, Policy, Principal, access, claimed
 from .hub import Hub
 from .member import Member
 from .outbox import Outbox
@@ -95,15 +95,16 @@ class Connection:
         member = Member(
             principal.name,
             outbox,
-            room.roster.arrive(),
+            room.roster.arrive("" if principal == ANONYMOUS else principal.name),
             fail=self.fail,
             acknowledges=self._is_comity,
             max_waiting=settings.max_pending_sync,
         )
         session = Session(self._hub, room, member, principal, granted, is_comity=self._is_comity)
+        await room.sound()
         room.join(member)
         try:
-            await session.greet()
+            session.greet()
             self._session = session
             await self._converse(session, outbox)
         finally:

@@ -121,6 +121,8 @@ class Hub:
                 tail_updates=len(loaded.tail),
             )
         self._rooms[name] = room = self._open(name, contents)
+        if name not in self._visits:  # everybody who asked for it has gone meanwhile
+            self._unload_later(name, self.settings.idle_seconds)
         return room
 
     def _open(self, name: str, contents: Contents) -> Room:

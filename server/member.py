@@ -1,14 +1,19 @@
 """One connection's place in a room: how many updates came from it, and how many of them are safe."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
 from comity.crdt_types.errors import ComityError, ProtocolError
-from comity.crdt_types.wire import STEP1, encode_sync
+from comity.crdt_types.wire import STEP1, Reject, encode, encode_sync
 
 from .outbox import Outbox
 from .presence import Owner
 from .sockets import Packet
+
+# The engine keeps them as well, and every edit of the room tries them again. A client that answers step 1 has one
+# round trip's worth of edits waiting; those that follow a gap for longer are of a client that is broken.
+MAX_HELD_BYTES: Final = 4 * 1024 * 1024
 
 
 class Member:
@@ -44,7 +49,9 @@ class Member:
         self._received = 0
         self._settled = 0
         self._acknowledged = 0
+        self._all_settled = asyncio.Event()
         self._waiting: dict[int, bytes | None] = {}  # by number; None once it is in the document, not yet on disk
+        self._held_bytes = 0
 
     def count(self) -> int:
         """Count one more document update and return its number."""
@@ -61,6 +68,10 @@ class Member:
         if len(self._waiting) >= self._max_waiting:
             self.fail(ProtocolError(f"{self._max_waiting} updates build on others that never came", subject="update"))
             return
+        self._held_bytes += len(update)
+        if self._held_bytes > MAX_HELD_BYTES:
+            self.fail(ProtocolError(f"{MAX_HELD_BYTES} bytes build on others that never came", subject="update"))
+            return
         if not self._waiting:
             self.outbox.put(Packet(encode_sync(STEP1, state_vector)))
         self._waiting[n] = update
@@ -71,6 +82,7 @@ class Member:
 
     def place(self, n: int) -> None:
         """Note that update n, held until now, is in the document."""
+        self._held_bytes -= len(self._waiting[n] or b"")
         self._waiting[n] = None
 
     def release(self, n: int) -> None:
@@ -80,7 +92,17 @@ class Member:
     def settle(self, n: int) -> None:
         """Note that the updates up to n are on disk, but for those held, and acknowledge what that settles."""
         self._settled = max(self._settled, n)
+        if self._settled == self._received:
+            self._all_settled.set()
         safe = min(self._settled, next(iter(self._waiting)) - 1) if self._waiting else self._settled
         if self._acknowledges and safe > self._acknowledged:
             self._acknowledged = safe
             self.outbox.acknowledge(safe)
+
+    async def reject(self, error: ComityError) -> None:
+        """Turn the next update down, once every one before it is acknowledged or turned down."""
+        while self._settled < self._received:
+            self._all_settled.clear()
+            await self._all_settled.wait()
+        self._settled = n = self.count()
+        self.outbox.put_behind_ack(Packet(encode(Reject(n, error.close_code, str(error)))))

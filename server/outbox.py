@@ -31,6 +31,10 @@ class Source(Protocol):
         """Return the update from a state vector to what is applied."""
         ...
 
+    async def committed(self) -> None:
+        """Wait until everything applied so far is on disk."""
+        ...
+
     def presence(self, clients: Iterable[int]) -> bytes | None:
         """Return the frame with the present awareness of these clients, None if there is nothing to say."""
         ...
@@ -125,6 +129,13 @@ class Outbox:
         self._ack = n
         self._wake()
 
+    def put_behind_ack(self, packet: Packet) -> None:
+        """Send a packet behind every acknowledgement given so far."""
+        if self._ack is not None:
+            ack, self._ack = self._ack, None
+            self.put(Packet(encode_ack(ack)))
+        self.put(packet)
+
     async def space(self) -> None:
         """Wait until no more than the limit is queued: before answering a request, so that answers do not pile up."""
         while self._bytes > self._limit and not self._closed:
@@ -160,9 +171,9 @@ class Outbox:
         self._closed = True
         self._queue.clear()
         self._bytes = 0
+        self._base = None
         self._space.set()
-        if self._stall is not None:
-            self._stall.cancel()
+        self._stop_watching()
 
     async def _send_all(self) -> None:
         while self._queue or self._base is not None or self._ack is not None or self._clients:
@@ -208,14 +219,22 @@ class Outbox:
             return
         update = self._source.diff(self._base)
         self._base = None
+        self._stop_watching()
         # Not all up to now: what was applied before it fell behind may still be on its way through the journal.
         self._made_up.append((self._base_seq, self._source.seq))
         if update != EMPTY_UPDATE:
+            await self._source.committed()
             await self._socket.send(Packet(encode_sync(UPDATE, update)))
 
     def _watch(self) -> None:
+        self._stop_watching()
         loop = asyncio.get_running_loop()
         self._stall = loop.call_later(self._stall_seconds, self._check_progress, self._progress())
+
+    def _stop_watching(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
 
     def _progress(self) -> tuple[int, int]:
         return self._taken, self._socket.unsent()

@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from comity.crdt_types.errors import StorageError
 
+from .auth import ANONYMOUS, Action, Policy, access
 from .hub import Hub
 from .sockets import Event, Receive, Scope, Send
 
@@ -36,9 +37,10 @@ HEADERS: Final = (
 class Pages:
     """An ASGI application for everything that is not a WebSocket."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, policy: Policy) -> None:
         self.is_open = False
         self._hub = hub
+        self._policy = policy
         self._app = Starlette(
             routes=[
                 Route("/healthz", self._healthz),
@@ -107,7 +109,10 @@ class Pages:
                 seq=room.seq,
                 updated=room.updated,
             )
-        return JSONResponse({"rooms": [listed[name] for name in sorted(listed)]})
+        return JSONResponse({"rooms": [listed[name] for name in sorted(listed) if self._may_read(name)]})
+
+    def _may_read(self, room: str) -> bool:
+        return Action.READ in access(ANONYMOUS, room, self._policy)  # a page says nothing of who looks at it
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:

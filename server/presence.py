@@ -1,8 +1,9 @@
 """Who is in a room, and what they are doing: the awareness of its clients, held in memory only.
 
 Stock providers send on what they hear, so the same entry comes in many times over and from many connections. A client
-belongs to the connection that announced it first; what others say about it is passed over. When its connection goes, it
-goes, and what is still said about it afterwards is known to be old by its clock.
+belongs to the connection that announced it first; what others say about it is passed over, except for a newer
+connection of the same name with a higher clock: a client that came back before its old connection was known to be gone.
+When its connection goes, it goes, and what is still said about it afterwards is known to be old by its clock.
 
 Source: awareness.js of y-protocols, for what the clocks mean.
 """
@@ -19,12 +20,16 @@ MAX_GONE: Final = 4096
 
 
 class Owner:
-    """A connection as the presence of a room knows it; ``since`` orders it among everything that came and went."""
+    """A connection as the presence of a room knows it.
 
-    __slots__ = ("clients", "since")
+    ``since`` orders it among everything that came and went; ``name`` is whose it is, "" if that is not known.
+    """
 
-    def __init__(self, since: int) -> None:
+    __slots__ = ("clients", "name", "since")
+
+    def __init__(self, since: int, name: str) -> None:
         self.since = since
+        self.name = name
         self.clients: set[int] = set()
 
 
@@ -54,10 +59,10 @@ class Roster:
         self._dirty: set[int] = set()
         self._moment = 0
 
-    def arrive(self) -> Owner:
-        """Return the owner that stands for a new connection."""
+    def arrive(self, name: str = "") -> Owner:
+        """Return the owner that stands for a new connection; ``name`` is whose it is, "" if that is not known."""
         self._moment += 1
-        return Owner(self._moment)
+        return Owner(self._moment, name)
 
     def leave(self, owner: Owner) -> None:
         """Remove every client of a connection that went."""
@@ -92,6 +97,9 @@ class Roster:
 
     def _replace(self, held: _Held, owner: Owner, entry: Presence) -> None:
         if held.owner is not owner:
+            if _succeeds(held, owner, entry):
+                self._take(owner, entry)
+                held.owner.clients.discard(entry.client)
             return
         if entry.state is None and entry.clock >= held.entry.clock:
             self._remove(entry.client, entry.clock)
@@ -130,3 +138,10 @@ class Roster:
             return held.entry
         gone = self._gone.get(client)
         return None if gone is None else Presence(client, gone.clock, None)
+
+
+def _succeeds(held: _Held, owner: Owner, entry: Presence) -> bool:
+    """Tell whether a client that another connection announced has come back on this one."""
+    before = held.owner
+    is_same = owner.name != "" and owner.name == before.name and owner.since > before.since
+    return is_same and entry.state is not None and entry.clock > held.entry.clock

@@ -1,6 +1,7 @@
 """A room: one document, those who are connected to it, and the one way in and out for every edit."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from comity.crdt_types.wire import STEP2, UPDATE, Presence, encode_sync
 from comity.persistence.compaction import due
 
 from .archive import Archive, now
-from .document import Document, restore
+from .document import Document, is_engine_failure, restore
 from .member import Member
 from .presence import Roster
 from .sockets import Packet
+from .turn import Turn
+
+logger = logging.getLogger(__name__)
 
 # Twenty times a second looks immediate to people, and makes the work of n clients' cursors n, not n squared, per tick.
 PRESENCE_INTERVAL: Final = 0.05
@@ -35,28 +39,6 @@ class Contents:
     snapshot_bytes: int = 0
     tail_bytes: int = 0  # of the updates since the snapshot
     tail_updates: int = 0
-
-
-class _Turn:
-    """What one turn of the event loop brought to a room."""
-
-    __slots__ = ("changes", "counts", "is_mixed", "placed", "sources")
-
-    def __init__(self, *, is_mixed: bool) -> None:
-        self.changes: list[bytes] = []
-        self.counts: dict[Member, int] = {}  # the last update of each member
-        self.placed: list[tuple[Member, int]] = []  # held until now
-        self.sources: set[Member] = set()
-        self.is_mixed = is_mixed  # a change may hold more than its source's
-
-    @property
-    def sole_source(self) -> Member | None:
-        """The one who has all of this turn's changes already, if there is one."""
-        return next(iter(self.sources)) if len(self.sources) == 1 and not self.is_mixed else None
-
-    @property
-    def author(self) -> str:
-        return ",".join(sorted({member.author for member in self.sources}))
 
 
 class Room:
@@ -192,9 +174,14 @@ class Room:
         """Wait until the document can be read."""
         await self._sound.wait()
 
+    async def committed(self) -> None:
+        """Wait until everything applied so far is on disk. Raises StorageError."""
+        await self._archive.flush()
+
     def fail(self, error: ComityError) -> None:
         """End the room: everyone is sent away, and it is loaded anew for whoever comes next."""
         self.failure = error
+        self._inbox.clear()
         for member in self.members:
             member.fail(error)
 
@@ -205,31 +192,53 @@ class Room:
 
     def _take_turn(self) -> None:
         self._is_scheduled = False
-        turn = _Turn(is_mixed=bool(self._holders) or self._is_littered)
+        turn = Turn(is_mixed=bool(self._holders) or self._is_littered)
+        try:
+            self._apply_turn(turn)
+            self._journal(turn)
+        except BaseException as error:
+            self._fail_turn(turn)
+            if not is_engine_failure(error):
+                raise
+            logger.exception("a turn of room %r failed", self.name)
+
+    def _apply_turn(self, turn: Turn) -> None:
         try:
             self._apply_inbox(turn)
-            if self._holders and turn.changes:
+            is_new = self._is_littered
+            if is_new:
+                self._tidy()
+            if self._holders and (turn.changes or is_new):
                 self._place_held(turn)
-            if self._is_littered:
-                self._tidy(turn)
         except (EngineError, ProtocolError):
             self._discard_document()
-        self._journal(turn)
 
-    def _apply_inbox(self, turn: _Turn) -> None:
+    def _fail_turn(self, turn: Turn) -> None:
+        """Forget what a turn changed, which is not in the log, and end those whose next ack would cover it."""
+        for member in {*turn.counts, *turn.sources, *(member for member, _, _ in self._inbox)}:
+            member.fail(self._mistake())
+        self._discard_document()
+
+    def _mistake(self) -> ComityError:
+        return ComityError("the server made a mistake", subject=f"room {self.name!r}", remedy="see its log")
+
+    def _apply_inbox(self, turn: Turn) -> None:
         while self._inbox:
-            member, n, update = self._inbox.popleft()
-            if member.has_failed:
-                continue
-            try:
-                self._apply(turn, member, n, update)
-            except ProtocolError as error:
-                member.fail(error)
-            except EngineError as error:
-                member.fail(ProtocolError(error.what, subject=error.subject))
-                raise
+            member, n, update = self._inbox[0]
+            if not member.has_failed:
+                self._apply_next(turn, member, n, update)
+            self._inbox.popleft()
 
-    def _apply(self, turn: _Turn, member: Member, n: int, update: bytes) -> None:
+    def _apply_next(self, turn: Turn, member: Member, n: int, update: bytes) -> None:
+        try:
+            self._apply(turn, member, n, update)
+        except ProtocolError as error:
+            member.fail(error)
+        except EngineError as error:
+            member.fail(ProtocolError(error.what, subject=error.subject))
+            raise
+
+    def _apply(self, turn: Turn, member: Member, n: int, update: bytes) -> None:
         if update != EMPTY_UPDATE:
             document = self.contents.document
             change = document.apply(update)
@@ -247,8 +256,16 @@ class Room:
             self._holders[member] = None
             member.hold(n, update, self.state_vector())
 
-    def _place_held(self, turn: _Turn) -> None:
+    def _place_held(self, turn: Turn) -> None:
         turn.is_mixed = True
+        # What finds its place may be what another waits for, whatever the order they came in: a pass for each, at most.
+        for _ in range(sum(len(member.held()) for member in self._holders)):
+            if not self._place_some(turn):
+                return
+
+    def _place_some(self, turn: Turn) -> bool:
+        """Apply again what is held; tell whether any of it has found its place."""
+        before = len(turn.placed), len(turn.changes)
         document = self.contents.document
         for member in tuple(self._holders):
             for n, update in member.held():
@@ -262,34 +279,27 @@ class Room:
                     turn.sources.add(member)
             if not member.held():
                 del self._holders[member]
+        return (len(turn.placed), len(turn.changes)) != before
 
-    def _tidy(self, turn: _Turn) -> None:
+    def _tidy(self) -> None:
         """Make the document anew without what waits in it for nobody: each such update slows every later one."""
         self._is_littered = False
         self.contents.document = Document([self.contents.document.state()])
-        self._apply_held(turn)
 
-    def _apply_held(self, turn: _Turn) -> None:
-        for member in self._holders:
-            for _, update in member.held():
-                change = self.contents.document.apply(update)
-                if change is not None:
-                    turn.changes.append(change)
-
-    def _journal(self, turn: _Turn) -> None:
+    def _journal(self, turn: Turn) -> None:
         if turn.changes:
             self._whole = None
             changes = turn.changes
             update = changes[0] if len(changes) == 1 else pycrdt.merge_updates(*changes)
-            self.contents.seq += 1
+            seq = self.seq + 1
+            self._archive.append(self.name, seq, update, turn.author, partial(self._tell, turn, update, seq))
+            self.contents.seq = seq
             self.contents.tail_bytes += len(update)
             self.contents.tail_updates += 1
-            committed = partial(self._tell, turn, update, self.seq)
-            self._archive.append(self.name, self.seq, update, turn.author, committed)
-        elif turn.counts:
+        elif turn.counts or turn.placed:
             self._archive.barrier(partial(self._settle, turn))
 
-    def _tell(self, turn: _Turn, update: bytes, seq: int) -> None:
+    def _tell(self, turn: Turn, update: bytes, seq: int) -> None:
         packet = Packet(encode_sync(UPDATE, update))
         sole = turn.sole_source
         for member in self._members:
@@ -301,7 +311,7 @@ class Room:
         if due(self.contents.tail_bytes, self.contents.snapshot_bytes):
             self._on_due(self)
 
-    def _settle(self, turn: _Turn) -> None:
+    def _settle(self, turn: Turn) -> None:
         for member, n in turn.placed:
             member.release(n)
             member.settle(n)
@@ -310,13 +320,16 @@ class Room:
 
     def _discard_document(self) -> None:
         """Load the document anew: what the engine left behind when it failed must not be touched again."""
+        is_loading = not self._sound.is_set()
         self._sound.clear()
         self._whole = None
+        self._is_littered = False
         self.contents.document = Document()  # tells no lies to those who read it meanwhile
         for member in self._holders:
             member.fail(OverloadError("the room is being loaded anew", subject=f"room {self.name!r}"))
         self._holders.clear()
-        self._spawn(self._reload())
+        if not is_loading:
+            self._spawn(self._reload())
 
     async def _reload(self) -> None:
         try:
@@ -325,6 +338,9 @@ class Room:
             self.contents.document = Document() if loaded is None else restore(self.name, loaded)
         except ComityError as error:
             self.fail(error)
+        except Exception:
+            logger.exception("room %r cannot be loaded anew", self.name)
+            self.fail(self._mistake())
         self._sound.set()
         self._schedule()
 

@@ -42,8 +42,9 @@ async def serve(settings: Settings, on_started: Callable[[int], None]) -> None:
     """
     with listener(settings) as listening:
         async with App(settings) as app, running(app, listening):
+            asked = _catch_signals()  # before anybody learns that there is something to interrupt
             on_started(listening.getsockname()[1])
-            failure = await _end(app)
+            failure = await _end(app, asked)
             await _send_away(app, failure)
             if failure is not None:
                 raise failure
@@ -138,12 +139,17 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _end(app: App) -> StorageError | None:
-    """Wait for the end: a signal, or the failure that is returned."""
+def _catch_signals() -> asyncio.Event:
+    """Return the event that a signal to end sets from now on."""
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _on_signal, asked)
+    return asked
+
+
+async def _end(app: App, asked: asyncio.Event) -> StorageError | None:
+    """Wait for the end: a signal, or the failure that is returned."""
     waiting = asyncio.create_task(asked.wait())
     failing = asyncio.create_task(app.wait_failed())
     try:

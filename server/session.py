@@ -1,6 +1,8 @@
 """One connection's conversation with its room: what its frames mean, and whether they may."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from comity import __version__
@@ -12,7 +14,6 @@ from comity.crdt_types.wire import (
     Frame,
     Notice,
     QueryAwareness,
-    Reject,
     SyncStep1,
     SyncStep2,
     Token,
@@ -29,9 +30,9 @@ from .hub import Hub
 from .member import Member
 from .room import Room
 from .sockets import Packet, Receive
-from .vetting import vet
+from .vetting import vet, vet_state_vector
 
-# Up to this size an update is checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
+# Up to this size bytes are checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
 VET_INLINE: Final = 64 * 1024
 
 
@@ -66,9 +67,11 @@ class Session:
         self._may_write = Action.WRITE in access
         self._is_comity = is_comity
 
-    async def greet(self) -> None:
-        """Send what a connection is sent first: the welcome, a request for its edits, and who else is here."""
-        await self._room.sound()
+    def greet(self) -> None:
+        """Send what a connection is sent first: the welcome, a request for its edits, and who else is here.
+
+        The room must be sound.
+        """
         if self._is_comity:
             self._put(self._welcome())
         if self._may_write:  # what a reader has that the room has not would only be turned down
@@ -120,10 +123,7 @@ class Session:
         if not self._may_write and update != EMPTY_UPDATE:
             await self._reject()
             return
-        if len(update) > VET_INLINE:
-            await asyncio.to_thread(vet, update)
-        else:
-            vet(update)
+        await _vet(vet, update)
         if update != EMPTY_UPDATE:
             await self._archive.ready()
             await self._room.ensure_stored()
@@ -134,16 +134,22 @@ class Session:
         if not self._is_comity:
             raise error
         await self._member.outbox.space()
-        self._put(Reject(self._member.count(), error.close_code, str(error)))
+        await self._member.reject(error)
+
+    async def _answer(self, state_vector: bytes) -> None:
+        await _vet(vet_state_vector, state_vector)
+        await self._member.outbox.space()
+        await self._room.sound()
+        # It may hold edits that are still on their way to the disk, and goes out behind them.
+        packet = self._room.sync(state_vector)
+        await self._archive.committed(partial(self._member.outbox.put, packet))
 
     async def _take(self, frame: Frame) -> None:
         match frame:
             case Awareness(entries):
                 self._room.announce(self._member, entries)
             case SyncStep1(state_vector):
-                await self._member.outbox.space()
-                await self._room.sound()
-                self._member.outbox.put(self._room.sync(state_vector))
+                await self._answer(state_vector)
             case SyncStep2(update) | Update(update):
                 await self._take_update(update)
             case QueryAwareness():
@@ -161,3 +167,10 @@ class Session:
         frame = self._room.roster.full_frame()
         if frame is not None:
             self._member.outbox.put(Packet(frame))
+
+
+async def _vet(check: Callable[[bytes], None], data: bytes) -> None:
+    if len(data) > VET_INLINE:
+        await asyncio.to_thread(check, data)
+    else:
+        check(data)

@@ -1,5 +1,8 @@
 """What an outbox writes to: a WebSocket, as uvicorn or as any ASGI server offers it."""
 
+import fcntl
+import sys
+import termios
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, Protocol, cast
 
@@ -97,6 +100,9 @@ class AsgiSocket:
 class UvicornProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, which the application finds among its ASGI extensions."""
 
+    _has_moved = False  # whether the peer has sent or taken something since it was last looked at
+    _was_unsent = 0
+
     async def run_asgi(self) -> None:
         """Run the application."""
         cast("Scope", self.scope)["extensions"][EXTENSION] = self
@@ -112,10 +118,48 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
 
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the peer."""
+        self._has_moved = True
+        super().data_received(data)
+
+    def resume_writing(self) -> None:
+        """Write again: the peer took something."""
+        self._has_moved = True
+        super().resume_writing()
+
+    def send_keepalive_ping(self) -> None:
+        """Send a ping, and note what is sent before it."""
+        super().send_keepalive_ping()
+        self._look()
+
     def keepalive_timeout(self) -> None:
-        """End a connection whose peer answers no ping, also when there is more to send than it takes."""
+        """End a connection whose peer answers no ping, also when there is more to send than it takes.
+
+        A ping waits its turn behind what was sent before it: a peer that takes that, however slowly, has more time.
+        """
+        if self._look():
+            self.pong_timer = self.loop.call_later(self.ping_timeout or 0.0, self.keepalive_timeout)
+            return
         super().keepalive_timeout()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+
+    def _look(self) -> bool:
+        """Tell whether the peer has sent or taken something since this was last asked."""
+        if self.transport.is_closing():
+            return False
+        unsent = self.transport.get_write_buffer_size() + _untaken(self.transport.get_extra_info("socket").fileno())
+        has_moved = self._has_moved or unsent < self._was_unsent
+        self._has_moved, self._was_unsent = False, unsent
+        return has_moved
+
+
+def _untaken(handle: int) -> int:
+    """Return how many bytes the system holds that the peer of a TCP socket has not confirmed; 0 if it does not tell."""
+    try:
+        return int.from_bytes(fcntl.ioctl(handle, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
 
 
 class UvicornSocket:

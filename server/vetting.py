@@ -1,9 +1,10 @@
-"""Checks the bytes of an update before they reach the document engine.
+"""Checks the bytes of updates and state vectors before they reach the document engine.
 
 The engine (yrs) trusts what it decodes, and a process that hosts everyone's rooms cannot: values nested some ten
 thousand deep overflow its stack, and clocks near 2^32 wrap around and leave pointers into nowhere. Both end the
-process, not one request, so both are refused here, and so are empty structs, which it panics on. The walk follows the
-layout of a version 1 update, reads lengths and clocks, and copies nothing.
+process, not one request, so both are refused here, and so are empty structs, which it panics on. It also takes room
+for as many entries as a state vector announces before it reads the first. The walk follows the layout of version 1,
+reads lengths and clocks, and copies nothing.
 
 Source: UpdateEncoderV1 and readClientsStructRefs of yjs 13.6; update.rs and block.rs of yrs 0.28.
 """
@@ -46,6 +47,23 @@ def vet(update: bytes) -> None:
         raise ProtocolError("the update ends early", subject="update") from None
     if at != len(update):
         raise ProtocolError(f"{abs(len(update) - at)} bytes left over or missing", subject="update")
+
+
+def vet_state_vector(state: bytes) -> None:
+    """Check that a state vector is whole and has as many entries as it announces.
+
+    Raises: ProtocolError, if it ends early, has bytes left over, or has a clock above MAX_CLOCK.
+    """
+    count, at = read_uint(state, 0)
+    if count * 2 > len(state) - at:
+        raise ProtocolError("the state vector ends early", subject="state vector")
+    for _ in range(count):
+        _, at = read_uint(state, at)
+        clock, at = read_uint(state, at)
+        if clock > MAX_CLOCK:
+            raise ProtocolError(f"a clock above {MAX_CLOCK}", subject="state vector")
+    if at != len(state):
+        raise ProtocolError(f"{len(state) - at} bytes left over", subject="state vector")
 
 
 def _skip_structs(data: bytes) -> int:

@@ -88,7 +88,27 @@ def test_origins_that_are_listed_are_welcome() -> None:
     assert _objection("127.0.0.1:8765", "https://third.example", origins="*") is None
 
 
-def test_origins_on_an_open_network_are_those_of_the_server_itself() -> None:
-    assert _objection("comity.lan:8765", "http://comity.lan:8765", listens="0.0.0.0", insecure=True) is None
-    assert _objection("comity.lan:8765", None, listens="0.0.0.0", insecure=True) is None
-    assert _objection("comity.lan:8765", "https://evil.example", listens="0.0.0.0", insecure=True)
+def _open_objection(host: str, origin: str | None, *, origins: str = "") -> str | None:
+    """Return the objection of a server that listens to the world, such as one in a container."""
+    return _objection(host, origin, listens="0.0.0.0", origins=origins, insecure=True)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1:8765", "[2001:db8::1]:8765", "localhost:8765"])
+def test_origins_on_an_open_network_are_those_of_the_server_itself(host: str) -> None:
+    assert _open_objection(host, f"http://{host}") is None
+    assert _open_objection(host, "https://evil.example")
+
+
+def test_origins_on_an_open_network_are_of_no_name_that_the_server_was_not_given() -> None:
+    assert _open_objection("comity.lan:8765", None) is None  # a program
+    assert _open_objection("evil.example:8765", "http://evil.example:8765")  # rebound to this machine
+    assert _open_objection("comity.lan:8765", "http://comity.lan:8765", origins="http://comity.lan") is None
+    assert _open_objection("evil.example:8765", "http://evil.example:8765", origins="http://comity.lan")
+
+
+def test_origins_that_are_listed_are_names_of_the_server() -> None:
+    listed = "https://comity.example"  # a proxy on this machine passes on what it was asked as
+    assert _objection("comity.example", "https://comity.example", origins=listed) is None
+    assert _objection("comity.example", None, origins=listed) is None
+    assert _objection("evil.example", None, origins=listed)
+    assert _objection("evil.example", None, origins="*")

@@ -125,3 +125,11 @@ async def test_http_refuses_sockets_elsewhere(tmp_path: Path) -> None:
             async with connect(f"{server.url}/elsewhere"):
                 pass
         assert refused.value.response.status_code == 404
+
+
+async def test_http_lists_no_room_to_those_who_may_not_read_it(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, raw_client(server.url, "secret") as client:
+        await client.edit("hush")
+        await client.durable()
+    async with in_process_server(tmp_path, anyone="nothing") as server:
+        assert (await _get(server, "/api/rooms")).json() == {"rooms": []}

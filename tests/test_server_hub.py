@@ -6,6 +6,7 @@ from pathlib import Path
 
 from comity.persistence.compaction import TAIL_FLOOR
 from comity.persistence.memory import MemoryStore
+from comity.persistence.store import Loaded
 from comity.server.app import DATABASE
 from comity.server.upkeep import RESTING_TAIL
 from tests.support.raw import raw_client
@@ -120,3 +121,37 @@ async def test_hub_refuses_names_that_cannot_be(tmp_path: Path) -> None:
         async with raw_client(server.url, "a/b ö?#%") as client:
             await client.sync()
         assert [room.name for room in server.hub.rooms] == ["a/b ö?#%"]
+
+
+class _SlowStore(MemoryStore):
+    """A store that loads when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+        self.loaded = asyncio.Event()
+
+    async def load(self, room: str) -> Loaded | None:
+        self.asked.set()
+        await self.go_on.wait()
+        self.loaded.set()
+        return await super().load(room)
+
+
+async def test_hub_unloads_a_room_that_came_when_everybody_had_gone(tmp_path: Path) -> None:
+    store = _SlowStore()
+    async with in_process_server(tmp_path, store, idle_seconds=0.0) as server:
+
+        async def look() -> None:
+            async with server.hub.visit("x"):
+                pass
+
+        impatient = asyncio.create_task(look())
+        await store.asked.wait()
+        impatient.cancel()
+        await asyncio.gather(impatient, return_exceptions=True)
+        await asyncio.sleep(0)  # the timer that finds no room runs first
+        store.go_on.set()
+        await store.loaded.wait()
+        await eventually(lambda: not server.hub.rooms)

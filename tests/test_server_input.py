@@ -61,6 +61,7 @@ NASTY: Final = [
     encode_sync(UPDATE, b"\x01\x01\x4d\x1a\x01\x7c\x40\x40\x00\x00\x00\x01\x05\x01\x1a\x02"),
     encode_sync(UPDATE, b"\x00\x01\x07\x01" + write_uint(2**53 - 1) * 2),
     encode_sync(STEP1, b"\xff\xff\xff\xff\x0f\x05\x01"),
+    encode_sync(STEP1, write_uint(500_000_000)),
     encode_sync(STEP1, b"\x01\x05" + b"\xff" * 30),
     encode_awareness([Presence(1, 1, "[" * 2000)]),
     b"\x01\x05\xff\xff\xff\xff\x0f",
@@ -195,6 +196,34 @@ async def test_input_that_the_engine_fails_on_leaves_the_room_as_it_was(tmp_path
         async with raw_client(server.url, "x") as late:
             await late.sync()
             assert late.value() == other.value()
+
+
+async def test_input_that_a_turn_fails_on_is_never_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_updates: bytes) -> bytes:
+        monkeypatch.undo()
+        raise MemoryError
+
+    async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as other:
+        async with raw_client(server.url, "x", answers=False) as client:
+            await client.sync()
+            await client.edit("kept ")
+            await client.durable()
+            await other.until(lambda: other.value() == "kept ")
+            room = server.hub.rooms[0]
+            member = room.members[-1]
+            monkeypatch.setattr(pycrdt, "merge_updates", fail)
+            for text in ("lost ", "as well "):  # in one turn, whose changes are merged
+                room.receive(member, client.change(text))
+            await client.edit("after")
+            assert await client.closed() == 4500
+            assert client.acknowledged == 1
+        await other.edit("others go on")
+        await other.durable()
+        async with raw_client(server.url, "x") as late:
+            await late.sync()
+            assert late.value() == other.value() == "kept others go on"
 
 
 async def test_input_of_one_client_that_is_bad_does_not_undo_what_it_sent_before(tmp_path: Path) -> None:

@@ -170,6 +170,9 @@ class _Room:
     def diff(self, state_vector: bytes) -> bytes:
         return self.doc.get_update(state_vector)
 
+    async def committed(self) -> None:
+        pass
+
     def presence(self, clients: Iterable[int]) -> bytes | None:
         return encode_awareness(Presence(client, self.clock, "{}") for client in sorted(clients))
 
@@ -212,3 +215,28 @@ async def test_outbox_tells_everything_in_whatever_order_things_happen(steps: li
     assert pipe.acks == sorted(pipe.acks)
     writer.cancel()
     await asyncio.gather(writer, return_exceptions=True)
+
+
+async def test_outbox_that_has_caught_up_or_ended_is_watched_no_more() -> None:
+    room, pipe, stalls = _Room(), _Pipe(), list[None]()
+    outbox = Outbox(pipe, room, limit=10, stall_seconds=0.1, on_stall=lambda: stalls.append(None))
+    writer = asyncio.create_task(outbox.run())
+
+    def fall_behind() -> None:
+        pipe.open.clear()
+        room.edit(delete=False)
+        outbox.put_update(Packet(encode_sync(UPDATE, room.pending.pop())), room.seq)
+        assert outbox.is_behind
+
+    loop = asyncio.get_running_loop()
+    watched_until = loop.time() + 0.15
+    while loop.time() < watched_until:
+        fall_behind()
+        pipe.open.set()
+        await eventually(lambda: not outbox.is_behind)
+    fall_behind()
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    assert not outbox.is_behind
+    await asyncio.sleep(0.2)  # nothing comes of the time that was running
+    assert not stalls

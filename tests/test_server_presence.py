@@ -46,6 +46,29 @@ def test_presence_of_a_client_is_its_own_connections() -> None:
     assert _shown(roster) == {1: '{"agent": "me"}'}
 
 
+def test_presence_moves_to_a_newer_connection_of_the_same_name_that_is_ahead() -> None:
+    roster = _roster()
+    half_open, again, stranger = roster.arrive("planner"), roster.arrive("planner"), roster.arrive("builder")
+    roster.update(half_open, [_entry(1, 5, "before")])
+    roster.update(stranger, [_entry(1, 9, "not me")])
+    roster.update(again, [_entry(1, 5, "an echo")])
+    assert _shown(roster) == {1: '{"agent": "before"}'}
+    roster.update(again, [_entry(1, 6, "back")])
+    roster.update(half_open, [_entry(1, 7, "late")])
+    roster.leave(half_open)
+    assert _shown(roster) == {1: '{"agent": "back"}'}
+    roster.leave(again)
+    assert _shown(roster) == {}
+
+
+def test_presence_of_the_nameless_is_never_taken_over() -> None:
+    roster = _roster()
+    first, second = roster.arrive(), roster.arrive()
+    roster.update(first, [_entry(1, 5, "me")])
+    roster.update(second, [_entry(1, 6, "not me")])
+    assert _shown(roster) == {1: '{"agent": "me"}'}
+
+
 def test_presence_goes_with_its_connection_and_stays_gone() -> None:
     roster = _roster()
     owner, other = roster.arrive(), roster.arrive()

@@ -1,6 +1,7 @@
 """Edits through a server: they reach everyone, are kept before they are acknowledged, and are never lost."""
 
 import asyncio
+import random
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,13 @@ import pycrdt
 import pytest
 
 from comity.crdt_types.update import EMPTY_UPDATE
-from comity.crdt_types.wire import STEP2, Ack, Denied, Reject, SyncStep1, Update, Welcome
+from comity.crdt_types.wire import STEP2, Ack, Denied, Presence, Reject, SyncStep1, SyncStep2, Update, Welcome
 from comity.persistence.memory import MemoryStore
 from comity.persistence.store import Append, Loaded
+from comity.server.member import MAX_HELD_BYTES
 from tests.support.provider import provided
 from tests.support.raw import RawClient, raw_client
-from tests.support.server import in_process_server, running_server
+from tests.support.server import ServerHere, in_process_server, running_server
 from tests.support.waiting import eventually
 
 
@@ -25,6 +27,12 @@ async def _stored_text(store: MemoryStore, room: str) -> str:
         if update is not None:
             doc.apply_update(update)
     return str(doc.get("t", type=pycrdt.Text))
+
+
+async def _taken(server: ServerHere, client: RawClient) -> None:
+    """Return when the room has taken what a client sent."""
+    await client.announce([Presence(client.doc.client_id, 1, "{}")])
+    await eventually(lambda: server.hub.rooms[0].presence([client.doc.client_id]))
 
 
 class GatedStore(MemoryStore):
@@ -113,7 +121,7 @@ async def test_sync_acknowledges_only_what_is_committed(tmp_path: Path) -> None:
         store.gate.clear()
         await author.edit("second")
         await eventually(lambda: server.hub.rooms[0].seq == 2)  # applied, and on its way to the disk
-        await author.sync()
+        await _taken(server, author)
         assert author.acknowledged < author.sent
         assert reader.value() == "first"  # stored, then told
         store.gate.set()
@@ -141,11 +149,31 @@ async def test_sync_acknowledges_what_was_known_already_after_the_commit_that_it
         await eventually(lambda: server.hub.rooms[0].seq == 2)
         before = echo.acknowledged
         await echo.update(update)  # the same, which the document has and the disk has not
-        await echo.sync()
+        await _taken(server, echo)
         assert echo.acknowledged == before
         store.gate.set()
         await echo.durable()
         assert server.hub.rooms[0].seq == 2
+
+
+async def test_sync_shows_a_joiner_nothing_before_it_is_committed(tmp_path: Path) -> None:
+    store = GatedStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, "x") as author:
+        await author.sync()
+        await author.edit("first ")
+        await author.durable()
+        store.gate.clear()
+        await author.edit("second ")
+        await eventually(lambda: server.hub.rooms[0].seq == 2)
+        async with raw_client(server.url, "x") as joiner:
+            await joiner.ask()
+            await _taken(server, author)
+            await author.edit("third ")
+            await eventually(lambda: server.hub.rooms[0].seq == 3)
+            assert not any(isinstance(frame, SyncStep2 | Update) for frame in joiner.frames)
+            store.gate.set()
+            await joiner.until(lambda: joiner.value() == "first second third ")
+            assert joiner.is_synced
 
 
 async def test_sync_counts_updates_that_say_nothing_and_stores_none(tmp_path: Path) -> None:
@@ -266,6 +294,18 @@ async def test_sync_turns_down_the_updates_of_readers(tmp_path: Path) -> None:
             assert await stock.closed() == 4403
 
 
+async def test_sync_turns_an_update_down_after_those_before_it(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path, anyone="read") as server, raw_client(server.url, "x") as reader:
+        await reader.sync()
+        for _ in range(3):
+            await reader.update(EMPTY_UPDATE)
+            await reader.edit("not mine to say")
+        await reader.update(EMPTY_UPDATE)
+        await reader.until(lambda: reader.acknowledged == 7)
+        answers = [(type(frame), frame.n) for frame in reader.frames if isinstance(frame, Ack | Reject)]
+        assert answers == [(Ack, 1), (Reject, 2), (Ack, 3), (Reject, 4), (Ack, 5), (Reject, 6), (Ack, 7)]
+
+
 async def test_sync_tells_who_may_not_even_read(tmp_path: Path) -> None:
     async with in_process_server(tmp_path, anyone="nothing") as server, raw_client(server.url, "x") as client:
         assert await client.closed() == 4403
@@ -337,6 +377,53 @@ async def test_sync_bounds_how_many_updates_wait_for_their_past(tmp_path: Path) 
         assert await client.closed() == 4400
         await other.edit("undisturbed")
         await other.durable()
+
+
+async def test_sync_bounds_how_many_bytes_wait_for_their_past(tmp_path: Path) -> None:
+    async with (
+        in_process_server(tmp_path) as server,
+        raw_client(server.url, "x", answers=False) as client,
+        raw_client(server.url, "x") as other,
+    ):
+        await client.sync()
+        client.change("never sent")
+        for _ in range(5):
+            await client.edit("x" * (MAX_HELD_BYTES // 4))
+        assert await client.closed() == 4400
+        await other.edit("undisturbed")
+        await other.durable()
+
+
+def _tangle(seed: int) -> list[bytes]:
+    """Return updates of three documents that know each other, in any order."""
+    chance = random.Random(seed)
+    docs = [pycrdt.Doc[Any](client_id=number) for number in (1, 2, 3)]
+    updates: list[bytes] = []
+    for doc in docs:
+        doc.observe(lambda event: updates.append(event.update))
+    for _ in range(25):
+        doc, other = chance.sample(docs, 2)
+        text = doc.get("t", type=pycrdt.Text)
+        match chance.choice(["insert", "delete", "put", "meet"]):
+            case "insert":
+                text.insert(0, chance.choice(["a", "bc", "xyz"]))
+            case "delete" if len(text):
+                del text[0:1]
+            case "put":
+                doc.get("m", type=pycrdt.Map)[chance.choice("ab")] = [1, {"x": 2}]
+            case _:
+                doc.apply_update(other.get_update(doc.get_state()))
+    return chance.sample(updates, len(updates))
+
+
+async def test_sync_places_what_waited_in_whatever_order_it_came(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path, MemoryStore(), max_pending_sync=1000) as server:
+        for seed in range(20):
+            async with raw_client(server.url, f"x{seed}", answers=False) as client:
+                await client.sync()
+                for update in _tangle(seed):
+                    await client.update(update)
+                await client.durable()
 
 
 async def test_sync_forgets_what_waited_for_somebody_who_left(tmp_path: Path) -> None:

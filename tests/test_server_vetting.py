@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from comity.crdt_types.errors import EngineError, ProtocolError
 from comity.crdt_types.varint import write_uint
 from comity.server.document import Document
-from comity.server.vetting import MAX_CLOCK, MAX_DEPTH, vet
+from comity.server.vetting import MAX_CLOCK, MAX_DEPTH, vet, vet_state_vector
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.text(), st.binary()
@@ -114,3 +114,27 @@ def test_vetting_leaves_nothing_that_harms_the_engine(which: int, changes: list[
     except (ProtocolError, EngineError):
         return
     Document([document.state()])
+
+
+@given(st.dictionaries(st.integers(1, 2**32), st.integers(0, MAX_CLOCK), max_size=5))
+def test_vetting_passes_every_state_vector_and_nothing_short_or_long(clocks: dict[int, int]) -> None:
+    entries = [write_uint(client) + write_uint(clock) for client, clock in clocks.items()]
+    state = write_uint(len(clocks)) + b"".join(entries)
+    vet_state_vector(state)
+    for wrong in (state[:-1], state + b"\x00"):
+        with pytest.raises(ProtocolError):
+            vet_state_vector(wrong)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        write_uint(500_000_000),  # the engine would take a GiB for them
+        write_uint(500_000_000) + b"\x01" * 1000,
+        b"\x01\x07" + write_uint(MAX_CLOCK + 1),
+        b"\x01\x07" + b"\xff" * 9,
+    ],
+)
+def test_vetting_refuses_what_is_no_state_vector(state: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        vet_state_vector(state)
