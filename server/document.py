@@ -9,7 +9,8 @@ from comity.crdt_types.errors import EngineError, ProtocolError, StorageError
 from comity.crdt_types.update import EMPTY_UPDATE
 from comity.persistence.store import Loaded
 
-from .gaps import lacks
+from .gaps import lacks, read_state_vector
+from .vetting import Section
 
 
 class Document:
@@ -24,6 +25,7 @@ class Document:
     def __init__(self, updates: Iterable[bytes] = ()) -> None:
         self._doc: pycrdt.Doc[Any] = pycrdt.Doc()
         self._emitted: list[bytes] = []
+        self._clocks: dict[int, int] = {}  # of clients, as far as they were looked at; they only grow
         for update in updates:
             with _guarded("update"):
                 self._doc.apply_update(update)
@@ -43,6 +45,23 @@ class Document:
             return None
         self._emitted = []
         return emitted[0] if len(emitted) == 1 else pycrdt.merge_updates(*emitted)
+
+    def admits(self, sections: Iterable[Section]) -> bool:
+        """Tell whether an update continues what is here, or would leave a gap in a client's clocks.
+
+        The engine takes in what lies beyond such a gap, tells nobody, and gives it to whoever syncs; so what does not
+        continue must wait outside of it.
+        """
+        if all(section.needs <= self._clocks.get(section.client, 0) for section in sections):
+            return True
+        self._clocks = read_state_vector(self._doc.get_state())
+        return all(section.needs <= self._clocks.get(section.client, 0) for section in sections)
+
+    def note(self, sections: Iterable[Section]) -> None:
+        """Take note that an update is in the document, whole."""
+        for client, _needs, end in sections:
+            if end > self._clocks.get(client, 0):
+                self._clocks[client] = end
 
     def lacks(self, update: bytes) -> bool:
         """Tell whether parts of an update that was applied still wait for others."""

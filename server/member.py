@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.crdt_types.errors import ComityError, ProtocolError
 from comity.crdt_types.wire import STEP1, Reject, encode, encode_sync
@@ -10,6 +10,7 @@ from comity.crdt_types.wire import STEP1, Reject, encode, encode_sync
 from .outbox import Outbox
 from .presence import Owner
 from .sockets import Packet
+from .vetting import Section
 
 # The engine keeps them as well, and every edit of the room tries them again. A client that answers step 1 has one
 # round trip's worth of edits waiting; those that follow a gap for longer are of a client that is broken.
@@ -50,7 +51,7 @@ class Member:
         self._settled = 0
         self._acknowledged = 0
         self._all_settled = asyncio.Event()
-        self._waiting: dict[int, bytes | None] = {}  # by number; None once it is in the document, not yet on disk
+        self._waiting: dict[int, Arrival | None] = {}  # by number; None once it is in the document, not yet on disk
         self._held_bytes = 0
 
     def count(self) -> int:
@@ -63,27 +64,27 @@ class Member:
         self.has_failed = True
         self._fail(error)
 
-    def hold(self, n: int, update: bytes, state_vector: bytes) -> None:
-        """Keep update n unacknowledged, since it builds on others that are missing, and ask for those."""
+    def hold(self, arrival: "Arrival", state_vector: bytes) -> None:
+        """Keep an update unacknowledged, since it builds on others that are missing, and ask for those."""
         if len(self._waiting) >= self._max_waiting:
             self.fail(ProtocolError(f"{self._max_waiting} updates build on others that never came", subject="update"))
             return
-        self._held_bytes += len(update)
+        self._held_bytes += len(arrival.update)
         if self._held_bytes > MAX_HELD_BYTES:
             self.fail(ProtocolError(f"{MAX_HELD_BYTES} bytes build on others that never came", subject="update"))
             return
         if not self._waiting:
             self.outbox.put(Packet(encode_sync(STEP1, state_vector)))
-        self._waiting[n] = update
+        self._waiting[arrival.n] = arrival
 
-    def held(self) -> list[tuple[int, bytes]]:
+    def held(self) -> list["Arrival"]:
         """Return the updates that still wait for others."""
-        return [(n, update) for n, update in self._waiting.items() if update is not None]
+        return [arrival for arrival in self._waiting.values() if arrival is not None]
 
     def place(self, n: int) -> None:
         """Note that update n, held until now, is in the document."""
-        self._held_bytes -= len(self._waiting[n] or b"")
-        self._waiting[n] = None
+        arrival, self._waiting[n] = self._waiting[n], None
+        self._held_bytes -= len(arrival.update) if arrival is not None else 0
 
     def release(self, n: int) -> None:
         """Note that update n, held until now, is on disk."""
@@ -106,3 +107,12 @@ class Member:
             await self._all_settled.wait()
         self._settled = n = self.count()
         self.outbox.put_behind_ack(Packet(encode(Reject(n, error.close_code, str(error)))))
+
+
+class Arrival(NamedTuple):
+    """An update of a connection on its way into the document: its number there, and what ``vet`` found in it."""
+
+    member: Member
+    n: int
+    update: bytes
+    sections: tuple[Section, ...]

@@ -17,10 +17,11 @@ from comity.persistence.compaction import due
 
 from .archive import Archive, now
 from .document import Document, is_engine_failure, restore
-from .member import Member
+from .member import Arrival, Member
 from .presence import Roster
 from .sockets import Packet
 from .turn import Turn
+from .vetting import Section
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ class Room:
         self._on_due = on_due
         self._committed = contents.seq
         self._members: dict[Member, None] = {}
-        self._inbox: deque[tuple[Member, int, bytes]] = deque()
+        self._inbox: deque[Arrival] = deque()
         self._is_scheduled = False
         self._holders: dict[Member, None] = {}  # members with updates that wait for others
         self._is_littered = False  # the document holds such updates of nobody here
@@ -136,9 +137,9 @@ class Room:
                 await self._archive.create(self.name, self.lineage)
                 self.contents.is_stored = True
 
-    def receive(self, member: Member, update: bytes) -> None:
-        """Take a document update of a connection; it is applied within this turn of the loop."""
-        self._inbox.append((member, member.count(), update))
+    def receive(self, member: Member, update: bytes, sections: tuple[Section, ...]) -> None:
+        """Take a document update of a connection, and what `vet` found in it; it is applied within this turn."""
+        self._inbox.append(Arrival(member, member.count(), update, sections))
         if not self._is_scheduled:
             self._schedule()
 
@@ -215,7 +216,7 @@ class Room:
 
     def _fail_turn(self, turn: Turn) -> None:
         """Forget what a turn changed, which is not in the log, and end those whose next ack would cover it."""
-        for member in {*turn.counts, *turn.sources, *(member for member, _, _ in self._inbox)}:
+        for member in {*turn.counts, *turn.sources, *(arrival.member for arrival in self._inbox)}:
             member.fail(self._mistake())
         self._discard_document()
 
@@ -224,37 +225,44 @@ class Room:
 
     def _apply_inbox(self, turn: Turn) -> None:
         while self._inbox:
-            member, n, update = self._inbox[0]
-            if not member.has_failed:
-                self._apply_next(turn, member, n, update)
+            arrival = self._inbox[0]
+            if not arrival.member.has_failed:
+                self._apply_next(turn, arrival)
             self._inbox.popleft()
 
-    def _apply_next(self, turn: Turn, member: Member, n: int, update: bytes) -> None:
+    def _apply_next(self, turn: Turn, arrival: Arrival) -> None:
+        member = arrival.member
         try:
-            self._apply(turn, member, n, update)
+            if arrival.update != EMPTY_UPDATE and not self._apply(turn, arrival):
+                self._hold(arrival)
+            turn.counts[member] = arrival.n
         except ProtocolError as error:
             member.fail(error)
         except EngineError as error:
             member.fail(ProtocolError(error.what, subject=error.subject))
             raise
 
-    def _apply(self, turn: Turn, member: Member, n: int, update: bytes) -> None:
-        if update != EMPTY_UPDATE:
-            document = self.contents.document
-            change = document.apply(update)
-            if change is not None:
-                turn.changes.append(change)
-                turn.sources.add(member)
-            if change != update and document.lacks(update):
-                self._hold(member, n, update)
-        turn.counts[member] = n
+    def _apply(self, turn: Turn, arrival: Arrival) -> bool:
+        """Apply an update if it continues what is here; tell whether all of it is in the document then."""
+        member, _, update, sections = arrival
+        document = self.contents.document
+        if not document.admits(sections):
+            return False
+        change = document.apply(update)
+        if change is not None:
+            turn.changes.append(change)
+            turn.sources.add(member)
+        if change != update and document.lacks(update):
+            self._is_littered = self._is_littered or member.has_left
+            return False
+        document.note(sections)
+        return True
 
-    def _hold(self, member: Member, n: int, update: bytes) -> None:
-        if member.has_left:
-            self._is_littered = True
-        else:
+    def _hold(self, arrival: Arrival) -> None:
+        member = arrival.member
+        if not member.has_left:
             self._holders[member] = None
-            member.hold(n, update, self.state_vector())
+            member.hold(arrival, self.state_vector())
 
     def _place_held(self, turn: Turn) -> None:
         turn.is_mixed = True
@@ -266,16 +274,12 @@ class Room:
     def _place_some(self, turn: Turn) -> bool:
         """Apply again what is held; tell whether any of it has found its place."""
         before = len(turn.placed), len(turn.changes)
-        document = self.contents.document
         for member in tuple(self._holders):
-            for n, update in member.held():
+            for arrival in member.held():
                 # The engine may leave aside what came early until it comes again.
-                change = document.apply(update)
-                if change is not None:
-                    turn.changes.append(change)
-                if not document.lacks(update):
-                    member.place(n)
-                    turn.placed.append((member, n))
+                if self._apply(turn, arrival):
+                    member.place(arrival.n)
+                    turn.placed.append((member, arrival.n))
                     turn.sources.add(member)
             if not member.held():
                 del self._holders[member]

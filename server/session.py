@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from comity import __version__
 from comity.crdt_types.errors import ForbiddenError, ProtocolError, TooLargeError
@@ -31,6 +31,8 @@ from .member import Member
 from .room import Room
 from .sockets import Packet, Receive
 from .vetting import vet, vet_state_vector
+
+T = TypeVar("T")
 
 # Up to this size bytes are checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
 VET_INLINE: Final = 64 * 1024
@@ -100,8 +102,7 @@ class Session:
             elif not self._may_write or len(update) > VET_INLINE or archive.full or not contents.is_stored:
                 await self._take_update(update)
             else:
-                vet(update)
-                room.receive(member, update)
+                room.receive(member, update, vet(update))
 
     def notify(self, notice: Notice) -> None:
         """Tell the client something, if it understands."""
@@ -123,11 +124,11 @@ class Session:
         if not self._may_write and update != EMPTY_UPDATE:
             await self._reject()
             return
-        await _vet(vet, update)
+        sections = await _vet(vet, update)
         if update != EMPTY_UPDATE:
             await self._archive.ready()
             await self._room.ensure_stored()
-        self._room.receive(self._member, update)
+        self._room.receive(self._member, update, sections)
 
     async def _reject(self) -> None:
         error = ForbiddenError("read only", subject=f"room {self._room.name!r}")
@@ -169,8 +170,5 @@ class Session:
             self._member.outbox.put(Packet(frame))
 
 
-async def _vet(check: Callable[[bytes], None], data: bytes) -> None:
-    if len(data) > VET_INLINE:
-        await asyncio.to_thread(check, data)
-    else:
-        check(data)
+async def _vet(check: Callable[[bytes], T], data: bytes) -> T:
+    return await asyncio.to_thread(check, data) if len(data) > VET_INLINE else check(data)

@@ -11,10 +11,10 @@ Source: UpdateEncoderV1 and readClientsStructRefs of yjs 13.6; update.rs and blo
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from comity.crdt_types.errors import ProtocolError
-from comity.crdt_types.varint import read_uint
+from comity.crdt_types.varint import read_bytes, read_uint
 
 # The engine's clocks are unsigned 32 bit; half of that leaves no sum of two that could wrap around.
 MAX_CLOCK: Final = 2**31
@@ -34,19 +34,31 @@ _match_two_ids = re.compile(_VARINT * 4).match
 _ORIGINS: Final = {0x80: _match_id, 0x40: _match_id, 0xC0: _match_two_ids}
 
 
-def vet(update: bytes) -> None:
-    """Check that an update is whole and cannot harm the engine.
+class Section(NamedTuple):
+    """What an update brings of one client: clocks from ``needs`` up to ``end``, the last stretch without a gap.
+
+    A document that has fewer than ``needs`` of the client's clocks has a gap before it.
+    """
+
+    client: int
+    needs: int
+    end: int
+
+
+def vet(update: bytes) -> tuple[Section, ...]:
+    """Check that an update is whole and cannot harm the engine, and return what it brings.
 
     Raises: ProtocolError, if it ends early, has bytes left over, holds something unknown, nests its values deeper than
     MAX_DEPTH, or has a clock above MAX_CLOCK.
     """
     try:
-        at = _skip_structs(update)
+        sections, at = _read_sections(update)
         at = _skip_deletes(update, at)
     except (IndexError, AttributeError):  # past the end: no byte there, or no match
         raise ProtocolError("the update ends early", subject="update") from None
     if at != len(update):
         raise ProtocolError(f"{abs(len(update) - at)} bytes left over or missing", subject="update")
+    return sections
 
 
 def vet_state_vector(state: bytes) -> None:
@@ -66,24 +78,35 @@ def vet_state_vector(state: bytes) -> None:
         raise ProtocolError(f"{len(state) - at} bytes left over", subject="state vector")
 
 
-def _skip_structs(data: bytes) -> int:
-    sections, at = read_uint(data, 0)
-    for _ in range(sections):
-        structs, at = read_uint(data, at)
-        at = _match_varint(data, at).end()  # type: ignore[union-attr]  # no match is an early end
-        clock, at = read_uint(data, at)
-        for _ in range(structs):
-            length, at = _skip_struct(data, at)
-            if not length:
-                raise ProtocolError("an empty struct", subject="update")
-            clock += length
-            if clock > MAX_CLOCK:
-                raise ProtocolError(f"a clock above {MAX_CLOCK}", subject="update")
-    return at
+def _read_sections(data: bytes) -> tuple[tuple[Section, ...], int]:
+    count, at = read_uint(data, 0)
+    sections = []
+    for _ in range(count):
+        section, at = _read_section(data, at)
+        sections.append(section)
+    return tuple(sections), at
+
+
+def _read_section(data: bytes, at: int) -> tuple[Section, int]:
+    structs, at = read_uint(data, at)
+    client, at = read_uint(data, at)
+    clock, at = read_uint(data, at)
+    needs = clock
+    for _ in range(structs):
+        is_gap = data[at] == _SKIP
+        length, at = _skip_struct(data, at)
+        if not length:
+            raise ProtocolError("an empty struct", subject="update")
+        clock += length
+        if clock > MAX_CLOCK:
+            raise ProtocolError(f"a clock above {MAX_CLOCK}", subject="update")
+        if is_gap:
+            needs = clock
+    return Section(client, needs, clock), at
 
 
 def _skip_struct(data: bytes, at: int) -> tuple[int, int]:
-    """Return how far a struct moves its client's clock, at most, and the position after it."""
+    """Return how far a struct moves its client's clock, and the position after it."""
     info = data[at]
     at += 1
     if info in (_GC, _SKIP):
@@ -115,8 +138,15 @@ def _read_one(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _read_text(data: bytes, at: int) -> tuple[int, int]:
-    end = _skip_bytes(data, at)
-    return end - at - 1, end  # at least the number of its UTF-16 units, and 0 if there is none
+    chars, end = read_bytes(data, at)
+    return len(chars) if chars.isascii() else len(_decoded(chars).encode("utf-16-le")) // 2, end
+
+
+def _decoded(chars: bytes) -> str:
+    try:
+        return chars.decode()
+    except UnicodeDecodeError:
+        raise ProtocolError("a text that is not UTF-8", subject="update") from None
 
 
 def _read_strings(data: bytes, at: int) -> tuple[int, int]:

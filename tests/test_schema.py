@@ -97,9 +97,7 @@ async def test_state_without_a_client_says_so_when_asked_for_one() -> None:
 
 def test_schema_refuses_a_field_without_an_annotation_and_one_of_two_types() -> None:
     with pytest.raises(SchemaError, match="annotation"):
-
-        class Bare(State):
-            status = Register(default="idle")
+        type("Bare", (State,), {"status": Register(default="idle")})
 
     class Two(State):
         steps: Map[str, int]  # type: ignore[type-arg]  # pyright: ignore[reportInvalidTypeArguments]

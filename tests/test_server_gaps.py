@@ -103,3 +103,24 @@ async def test_gaps_leave_nothing_acknowledged_out_of_the_log(tmp_path: Path, se
         if acknowledged != b"\0\0":
             kept = (await stored(store)).state_vector()
             assert pycrdt.get_update(acknowledged, kept)[0] == 0, "an acknowledged insert is not in the log"
+
+
+async def test_gaps_keep_an_update_from_everyone_until_its_past_has_come(tmp_path: Path) -> None:
+    store = MemoryStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, ROOM) as other:
+        await other.sync()
+        await other.edit("undisturbed ")
+        await other.durable()
+        async with raw_client(server.url, ROOM, answers=False) as client:
+            await client.sync()
+            await client.update(
+                b"\x01\x01MF\x04\x01\x01t\x0bh\xc3\xa4llo \xf0\x9f\x98\x80\x00"
+            )  # clock 70 of client 77
+            await client.sync()
+            assert client.acknowledged == 0
+        await other.edit("still")
+        await other.durable()
+        async with raw_client(server.url, ROOM) as late:
+            await late.sync()
+            assert late.value() == other.value() == "undisturbed still"
+        assert str((await stored(store)).text("t").value) == "undisturbed still"

@@ -173,7 +173,7 @@ async def test_input_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 async def test_input_that_the_engine_fails_on_leaves_the_room_as_it_was(tmp_path: Path) -> None:
     # The second is well formed, and has a letter of the first as its parent: the engine finds out half-way.
     text = bytes.fromhex("0101070004010174076265666f72652000")
-    panic = bytes.fromhex("0101070a08070701017800")
+    panic = bytes.fromhex("0101070708070701017800")
     vet(panic)
     with pytest.raises(EngineError):
         Document([text]).apply(panic)
@@ -215,7 +215,8 @@ async def test_input_that_a_turn_fails_on_is_never_acknowledged(
             member = room.members[-1]
             monkeypatch.setattr(pycrdt, "merge_updates", fail)
             for text in ("lost ", "as well "):  # in one turn, whose changes are merged
-                room.receive(member, client.change(text))
+                update = client.change(text)
+                room.receive(member, update, vet(update))
             await client.edit("after")
             assert await client.closed() == 4500
             assert client.acknowledged == 1
