@@ -206,6 +206,7 @@ async def test_input_that_a_turn_fails_on_is_never_acknowledged(
         raise MemoryError
 
     async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as other:
+        await other.sync()  # has joined, so that the client is the last of the members
         async with raw_client(server.url, "x", answers=False) as client:
             await client.sync()
             await client.edit("kept ")
