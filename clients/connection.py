@@ -41,17 +41,13 @@ from comity.crdt_types.wire import (
     encode_awareness,
     encode_sync,
 )
-from comity.crdt_types.wire import (
-    Awareness as AwarenessFrame,
-)
+from comity.crdt_types.wire import Awareness as AwarenessFrame
 
 CLOSE_TIMEOUT: Final = 1.0  # seconds; everything that matters was acknowledged before a connection is closed
 OPEN_TIMEOUT: Final = 10.0  # seconds; a server that does not answer a handshake within this is not there
 MAX_MESSAGE: Final = 512 * 1024 * 1024  # bytes; a whole document may come as one message
 MAX_OUTGOING: Final = 8 * 1024 * 1024  # bytes; past it one difference stands for all the updates waiting to be sent
-MAX_EARLY: Final = (
-    8 * 1024 * 1024
-)  # bytes; past it updates are applied as they come, at the cost of reading the lanes anew
+MAX_EARLY: Final = 8 * 1024 * 1024  # bytes; past it updates are applied as they come, each a read of all lanes
 # Answers to the handshake that another attempt will not change.
 PERMANENT_STATUSES: Final = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 414: 4413, 431: 4413}
 

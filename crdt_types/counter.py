@@ -18,7 +18,6 @@ class Counter(Field):
     """
 
     kind: ClassVar[Kind] = "counter"
-    takes_type: ClassVar[bool] = False
 
     _cells: Cells
 

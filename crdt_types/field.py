@@ -20,7 +20,6 @@ class Field(ABC):
     """
 
     kind: ClassVar[Kind]
-    takes_type: ClassVar[bool] = True
 
     _document: StateDocument | None = None
     name: str = ""

@@ -22,7 +22,6 @@ class Text(Field):
     """
 
     kind: ClassVar[Kind] = "text"
-    takes_type: ClassVar[bool] = False
 
     _mirror: TextMirror
 
