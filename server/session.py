@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from comity import __version__
-from comity.crdt_types.errors import ForbiddenError, ProtocolError, TooLargeError
+from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, TooLargeError
 from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import (
     STEP1,
@@ -26,11 +26,13 @@ from comity.crdt_types.wire import (
 )
 
 from .auth import Access, Action, Principal
+from .bounds import REFUSALS, Bounds
+from .gaps import read_state_vector
 from .hub import Hub
 from .member import Member
 from .room import Room
 from .sockets import Packet, Receive
-from .vetting import vet, vet_state_vector
+from .vetting import Section, vet, vet_state_vector
 
 T = TypeVar("T")
 
@@ -68,6 +70,8 @@ class Session:
         self._access = access
         self._may_write = Action.WRITE in access
         self._is_comity = is_comity
+        limits = hub.settings
+        self._bounds = Bounds(limits.max_value, limits.max_name, limits.max_depth)
 
     def greet(self) -> None:
         """Send what a connection is sent first: the welcome, a request for its edits, and who else is here.
@@ -86,7 +90,7 @@ class Session:
         Raises: ComityError, when it must end.
         """
         archive, contents, member, room = self._archive, self._room.contents, self._member, self._room
-        limit = self._settings.max_message
+        limit, bounds = self._settings.max_message, self._bounds
         while True:
             event = await receive()
             if event["type"] == "websocket.disconnect":
@@ -102,7 +106,12 @@ class Session:
             elif not self._may_write or len(update) > VET_INLINE or archive.full or not contents.is_stored:
                 await self._take_update(update)
             else:
-                room.receive(member, update, vet(update))
+                try:
+                    sections = vet(update, bounds)
+                except REFUSALS:
+                    await self._take_update(update)
+                else:
+                    room.receive(member, update, sections)
 
     def notify(self, notice: Notice) -> None:
         """Tell the client something, if it understands."""
@@ -113,6 +122,9 @@ class Session:
         settings = self._settings
         limits = {
             "message": settings.max_message,
+            "value": settings.max_value,
+            "name": settings.max_name,
+            "depth": settings.max_depth,
             "presence": settings.presence_bytes,
             "presence_entries": settings.presence_entries,
         }
@@ -122,16 +134,28 @@ class Session:
     async def _take_update(self, update: bytes) -> None:
         """Take an update the long way: it may have to wait, or be turned down."""
         if not self._may_write and update != EMPTY_UPDATE:
-            await self._reject()
+            await self._reject(ForbiddenError("read only", subject=f"room {self._room.name!r}"))
             return
-        sections = await _vet(vet, update)
+        try:
+            sections = await self._vetted(update)
+        except REFUSALS as error:
+            await self._reject(error)
+            return
         if update != EMPTY_UPDATE:
             await self._archive.ready()
             await self._room.ensure_stored()
         self._room.receive(self._member, update, sections)
 
-    async def _reject(self) -> None:
-        error = ForbiddenError("read only", subject=f"room {self._room.name!r}")
+    async def _vetted(self, update: bytes) -> tuple[Section, ...]:
+        """Vet an update; what the room has already may be out of bounds, from a time before them."""
+        try:
+            return await _vet(partial(vet, bounds=self._bounds), update)
+        except REFUSALS:
+            await self._room.sound()
+            known = read_state_vector(self._room.state_vector())
+            return await _vet(partial(vet, bounds=self._bounds, known=known), update)
+
+    async def _reject(self, error: ComityError) -> None:
         if not self._is_comity:
             raise error
         await self._member.outbox.space()

@@ -9,6 +9,8 @@ from typing import Final, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from comity.crdt_types.limits import MAX_DEPTH, MAX_NAME, MAX_VALUE_BYTES
+
 from .auth import Anyone
 
 KIB: Final = 1024
@@ -24,6 +26,10 @@ DATA: Final = Path("data")
 DURABILITY: Final = "fsync"
 # The initial sync of a document of a million characters with its history is a few MiB, in one message.
 MAX_MESSAGE: Final = 64 * MIB
+# A cell is sent whole at each write, and kept by every replica: what is larger belongs beside the document.
+MAX_VALUE: Final = MAX_VALUE_BYTES
+# Readers in Python recurse, up to some 500 levels: what one reads, all must.
+DEEPEST: Final = 400
 # About ten seconds of a busy room for one reader; a thousand stalled readers then take 2 GiB at the very worst.
 OUTBOX_LIMIT: Final = 2 * MIB
 # Longer than the hiccups of mobile networks and of browser tabs in the background.
@@ -68,6 +74,16 @@ class Settings(BaseSettings):
         description="What an acknowledgement survives: fsync a power cut, os the end of the process.",
     )
     max_message: int = Field(default=MAX_MESSAGE, ge=KIB, description="Largest message of a client, in bytes.")
+    max_value: int = Field(default=MAX_VALUE, ge=1, description="Largest value of a typed field, in bytes as stored.")
+    max_name: int = Field(
+        default=MAX_NAME, ge=1, description="Longest name of a field, key or agent in a typed entry, in bytes of UTF-8."
+    )
+    max_depth: int = Field(
+        default=MAX_DEPTH,
+        ge=0,
+        le=DEEPEST,
+        description="How many lists and maps may lie in each other in a value of a typed field.",
+    )
     outbox_limit: int = Field(
         default=OUTBOX_LIMIT,
         ge=KIB,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from comity.server.settings import Settings
+from comity.server.settings import DEEPEST, Settings
 from tests.support.optional import ROOT
 
 PAGE = ROOT / "docs" / "settings.md"
@@ -35,7 +35,18 @@ def test_settings_come_from_the_environment_and_from_arguments(monkeypatch: pyte
     assert Settings(port=5).port == 5
 
 
-@pytest.mark.parametrize("wrong", [{"port": 70000}, {"anyone": "everything"}, {"outbox_limit": 0}, {"unknown": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": 70000},
+        {"anyone": "everything"},
+        {"outbox_limit": 0},
+        {"unknown": 1},
+        {"max_value": 0},
+        {"max_name": 0},
+        {"max_depth": DEEPEST + 1},
+    ],
+)
 def test_settings_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate(wrong)

@@ -1,9 +1,4 @@
 /*! Made by scripts/bundle from clients/js. Notices of the packages within: LICENSES.txt */
-var __defProp = Object.defineProperty;
-var __export = (target, all2) => {
-  for (var name in all2)
-    __defProp(target, name, { get: all2[name], enumerable: true });
-};
 
 // node_modules/lib0/binary.js
 var BIT1 = 1;
@@ -148,81 +143,81 @@ var Encoder = class {
   }
 };
 var createEncoder = () => new Encoder();
-var length = (encoder) => {
-  let len = encoder.cpos;
-  for (let i = 0; i < encoder.bufs.length; i++) {
-    len += encoder.bufs[i].length;
+var length = (encoder3) => {
+  let len = encoder3.cpos;
+  for (let i = 0; i < encoder3.bufs.length; i++) {
+    len += encoder3.bufs[i].length;
   }
   return len;
 };
-var toUint8Array = (encoder) => {
-  const uint8arr = new Uint8Array(length(encoder));
+var toUint8Array = (encoder3) => {
+  const uint8arr = new Uint8Array(length(encoder3));
   let curPos = 0;
-  for (let i = 0; i < encoder.bufs.length; i++) {
-    const d = encoder.bufs[i];
+  for (let i = 0; i < encoder3.bufs.length; i++) {
+    const d = encoder3.bufs[i];
     uint8arr.set(d, curPos);
     curPos += d.length;
   }
-  uint8arr.set(new Uint8Array(encoder.cbuf.buffer, 0, encoder.cpos), curPos);
+  uint8arr.set(new Uint8Array(encoder3.cbuf.buffer, 0, encoder3.cpos), curPos);
   return uint8arr;
 };
-var verifyLen = (encoder, len) => {
-  const bufferLen = encoder.cbuf.length;
-  if (bufferLen - encoder.cpos < len) {
-    encoder.bufs.push(new Uint8Array(encoder.cbuf.buffer, 0, encoder.cpos));
-    encoder.cbuf = new Uint8Array(max(bufferLen, len) * 2);
-    encoder.cpos = 0;
+var verifyLen = (encoder3, len) => {
+  const bufferLen = encoder3.cbuf.length;
+  if (bufferLen - encoder3.cpos < len) {
+    encoder3.bufs.push(new Uint8Array(encoder3.cbuf.buffer, 0, encoder3.cpos));
+    encoder3.cbuf = new Uint8Array(max(bufferLen, len) * 2);
+    encoder3.cpos = 0;
   }
 };
-var write = (encoder, num) => {
-  const bufferLen = encoder.cbuf.length;
-  if (encoder.cpos === bufferLen) {
-    encoder.bufs.push(encoder.cbuf);
-    encoder.cbuf = new Uint8Array(bufferLen * 2);
-    encoder.cpos = 0;
+var write = (encoder3, num) => {
+  const bufferLen = encoder3.cbuf.length;
+  if (encoder3.cpos === bufferLen) {
+    encoder3.bufs.push(encoder3.cbuf);
+    encoder3.cbuf = new Uint8Array(bufferLen * 2);
+    encoder3.cpos = 0;
   }
-  encoder.cbuf[encoder.cpos++] = num;
+  encoder3.cbuf[encoder3.cpos++] = num;
 };
 var writeUint8 = write;
-var writeVarUint = (encoder, num) => {
+var writeVarUint = (encoder3, num) => {
   while (num > BITS7) {
-    write(encoder, BIT8 | BITS7 & num);
+    write(encoder3, BIT8 | BITS7 & num);
     num = floor(num / 128);
   }
-  write(encoder, BITS7 & num);
+  write(encoder3, BITS7 & num);
 };
-var writeVarInt = (encoder, num) => {
+var writeVarInt = (encoder3, num) => {
   const isNegative = isNegativeZero(num);
   if (isNegative) {
     num = -num;
   }
-  write(encoder, (num > BITS6 ? BIT8 : 0) | (isNegative ? BIT7 : 0) | BITS6 & num);
+  write(encoder3, (num > BITS6 ? BIT8 : 0) | (isNegative ? BIT7 : 0) | BITS6 & num);
   num = floor(num / 64);
   while (num > 0) {
-    write(encoder, (num > BITS7 ? BIT8 : 0) | BITS7 & num);
+    write(encoder3, (num > BITS7 ? BIT8 : 0) | BITS7 & num);
     num = floor(num / 128);
   }
 };
 var _strBuffer = new Uint8Array(3e4);
 var _maxStrBSize = _strBuffer.length / 3;
-var _writeVarStringNative = (encoder, str) => {
+var _writeVarStringNative = (encoder3, str) => {
   if (str.length < _maxStrBSize) {
     const written = utf8TextEncoder.encodeInto(str, _strBuffer).written || 0;
-    writeVarUint(encoder, written);
+    writeVarUint(encoder3, written);
     for (let i = 0; i < written; i++) {
-      write(encoder, _strBuffer[i]);
+      write(encoder3, _strBuffer[i]);
     }
   } else {
-    writeVarUint8Array(encoder, encodeUtf8(str));
+    writeVarUint8Array(encoder3, encodeUtf8(str));
   }
 };
-var _writeVarStringPolyfill = (encoder, str) => {
+var _writeVarStringPolyfill = (encoder3, str) => {
   const encodedString = unescape(encodeURIComponent(str));
   const len = encodedString.length;
-  writeVarUint(encoder, len);
+  writeVarUint(encoder3, len);
   for (let i = 0; i < len; i++) {
     write(
-      encoder,
+      encoder3,
       /** @type {number} */
       encodedString.codePointAt(i)
     );
@@ -230,91 +225,91 @@ var _writeVarStringPolyfill = (encoder, str) => {
 };
 var writeVarString = utf8TextEncoder && /** @type {any} */
 utf8TextEncoder.encodeInto ? _writeVarStringNative : _writeVarStringPolyfill;
-var writeUint8Array = (encoder, uint8Array) => {
-  const bufferLen = encoder.cbuf.length;
-  const cpos = encoder.cpos;
+var writeUint8Array = (encoder3, uint8Array) => {
+  const bufferLen = encoder3.cbuf.length;
+  const cpos = encoder3.cpos;
   const leftCopyLen = min(bufferLen - cpos, uint8Array.length);
   const rightCopyLen = uint8Array.length - leftCopyLen;
-  encoder.cbuf.set(uint8Array.subarray(0, leftCopyLen), cpos);
-  encoder.cpos += leftCopyLen;
+  encoder3.cbuf.set(uint8Array.subarray(0, leftCopyLen), cpos);
+  encoder3.cpos += leftCopyLen;
   if (rightCopyLen > 0) {
-    encoder.bufs.push(encoder.cbuf);
-    encoder.cbuf = new Uint8Array(max(bufferLen * 2, rightCopyLen));
-    encoder.cbuf.set(uint8Array.subarray(leftCopyLen));
-    encoder.cpos = rightCopyLen;
+    encoder3.bufs.push(encoder3.cbuf);
+    encoder3.cbuf = new Uint8Array(max(bufferLen * 2, rightCopyLen));
+    encoder3.cbuf.set(uint8Array.subarray(leftCopyLen));
+    encoder3.cpos = rightCopyLen;
   }
 };
-var writeVarUint8Array = (encoder, uint8Array) => {
-  writeVarUint(encoder, uint8Array.byteLength);
-  writeUint8Array(encoder, uint8Array);
+var writeVarUint8Array = (encoder3, uint8Array) => {
+  writeVarUint(encoder3, uint8Array.byteLength);
+  writeUint8Array(encoder3, uint8Array);
 };
-var writeOnDataView = (encoder, len) => {
-  verifyLen(encoder, len);
-  const dview = new DataView(encoder.cbuf.buffer, encoder.cpos, len);
-  encoder.cpos += len;
+var writeOnDataView = (encoder3, len) => {
+  verifyLen(encoder3, len);
+  const dview = new DataView(encoder3.cbuf.buffer, encoder3.cpos, len);
+  encoder3.cpos += len;
   return dview;
 };
-var writeFloat32 = (encoder, num) => writeOnDataView(encoder, 4).setFloat32(0, num, false);
-var writeFloat64 = (encoder, num) => writeOnDataView(encoder, 8).setFloat64(0, num, false);
-var writeBigInt64 = (encoder, num) => (
+var writeFloat32 = (encoder3, num) => writeOnDataView(encoder3, 4).setFloat32(0, num, false);
+var writeFloat64 = (encoder3, num) => writeOnDataView(encoder3, 8).setFloat64(0, num, false);
+var writeBigInt64 = (encoder3, num) => (
   /** @type {any} */
-  writeOnDataView(encoder, 8).setBigInt64(0, num, false)
+  writeOnDataView(encoder3, 8).setBigInt64(0, num, false)
 );
 var floatTestBed = new DataView(new ArrayBuffer(4));
 var isFloat32 = (num) => {
   floatTestBed.setFloat32(0, num);
   return floatTestBed.getFloat32(0) === num;
 };
-var writeAny = (encoder, data) => {
+var writeAny = (encoder3, data) => {
   switch (typeof data) {
     case "string":
-      write(encoder, 119);
-      writeVarString(encoder, data);
+      write(encoder3, 119);
+      writeVarString(encoder3, data);
       break;
     case "number":
       if (isInteger(data) && abs(data) <= BITS31) {
-        write(encoder, 125);
-        writeVarInt(encoder, data);
+        write(encoder3, 125);
+        writeVarInt(encoder3, data);
       } else if (isFloat32(data)) {
-        write(encoder, 124);
-        writeFloat32(encoder, data);
+        write(encoder3, 124);
+        writeFloat32(encoder3, data);
       } else {
-        write(encoder, 123);
-        writeFloat64(encoder, data);
+        write(encoder3, 123);
+        writeFloat64(encoder3, data);
       }
       break;
     case "bigint":
-      write(encoder, 122);
-      writeBigInt64(encoder, data);
+      write(encoder3, 122);
+      writeBigInt64(encoder3, data);
       break;
     case "object":
       if (data === null) {
-        write(encoder, 126);
+        write(encoder3, 126);
       } else if (isArray(data)) {
-        write(encoder, 117);
-        writeVarUint(encoder, data.length);
+        write(encoder3, 117);
+        writeVarUint(encoder3, data.length);
         for (let i = 0; i < data.length; i++) {
-          writeAny(encoder, data[i]);
+          writeAny(encoder3, data[i]);
         }
       } else if (data instanceof Uint8Array) {
-        write(encoder, 116);
-        writeVarUint8Array(encoder, data);
+        write(encoder3, 116);
+        writeVarUint8Array(encoder3, data);
       } else {
-        write(encoder, 118);
+        write(encoder3, 118);
         const keys2 = Object.keys(data);
-        writeVarUint(encoder, keys2.length);
+        writeVarUint(encoder3, keys2.length);
         for (let i = 0; i < keys2.length; i++) {
           const key = keys2[i];
-          writeVarString(encoder, key);
-          writeAny(encoder, data[key]);
+          writeVarString(encoder3, key);
+          writeAny(encoder3, data[key]);
         }
       }
       break;
     case "boolean":
-      write(encoder, data ? 120 : 121);
+      write(encoder3, data ? 120 : 121);
       break;
     default:
-      write(encoder, 127);
+      write(encoder3, 127);
   }
 };
 var RleEncoder = class extends Encoder {
@@ -343,11 +338,11 @@ var RleEncoder = class extends Encoder {
     }
   }
 };
-var flushUintOptRleEncoder = (encoder) => {
-  if (encoder.count > 0) {
-    writeVarInt(encoder.encoder, encoder.count === 1 ? encoder.s : -encoder.s);
-    if (encoder.count > 1) {
-      writeVarUint(encoder.encoder, encoder.count - 2);
+var flushUintOptRleEncoder = (encoder3) => {
+  if (encoder3.count > 0) {
+    writeVarInt(encoder3.encoder, encoder3.count === 1 ? encoder3.s : -encoder3.s);
+    if (encoder3.count > 1) {
+      writeVarUint(encoder3.encoder, encoder3.count - 2);
     }
   }
 };
@@ -379,12 +374,12 @@ var UintOptRleEncoder = class {
     return toUint8Array(this.encoder);
   }
 };
-var flushIntDiffOptRleEncoder = (encoder) => {
-  if (encoder.count > 0) {
-    const encodedDiff = encoder.diff * 2 + (encoder.count === 1 ? 0 : 1);
-    writeVarInt(encoder.encoder, encodedDiff);
-    if (encoder.count > 1) {
-      writeVarUint(encoder.encoder, encoder.count - 2);
+var flushIntDiffOptRleEncoder = (encoder3) => {
+  if (encoder3.count > 0) {
+    const encodedDiff = encoder3.diff * 2 + (encoder3.count === 1 ? 0 : 1);
+    writeVarInt(encoder3.encoder, encodedDiff);
+    if (encoder3.count > 1) {
+      writeVarUint(encoder3.encoder, encoder3.count - 2);
     }
   }
 };
@@ -437,12 +432,12 @@ var StringEncoder = class {
     this.lensE.write(string.length);
   }
   toUint8Array() {
-    const encoder = new Encoder();
+    const encoder3 = new Encoder();
     this.sarr.push(this.s);
     this.s = "";
-    writeVarString(encoder, this.sarr.join(""));
-    writeUint8Array(encoder, this.lensE.toUint8Array());
-    return toUint8Array(encoder);
+    writeVarString(encoder3, this.sarr.join(""));
+    writeUint8Array(encoder3, this.lensE.toUint8Array());
+    return toUint8Array(encoder3);
   }
 };
 
@@ -473,9 +468,9 @@ var Decoder = class {
 var createDecoder = (uint8Array) => new Decoder(uint8Array);
 var hasContent = (decoder2) => decoder2.pos !== decoder2.arr.length;
 var readUint8Array = (decoder2, len) => {
-  const view = subarray(decoder2.arr, decoder2.pos, len);
+  const view2 = subarray(decoder2.arr, decoder2.pos, len);
   decoder2.pos += len;
-  return view;
+  return view2;
 };
 var readVarUint8Array = (decoder2) => readUint8Array(decoder2, readVarUint(decoder2));
 var readTailAsUint8Array = (decoder2) => readUint8Array(decoder2, decoder2.arr.length - decoder2.pos);
@@ -532,12 +527,12 @@ var _readVarStringPolyfill = (decoder2) => {
     } else {
       while (remainingLen > 0) {
         const nextLen = remainingLen < 1e4 ? remainingLen : 1e4;
-        const bytes = decoder2.arr.subarray(decoder2.pos, decoder2.pos + nextLen);
+        const bytes2 = decoder2.arr.subarray(decoder2.pos, decoder2.pos + nextLen);
         decoder2.pos += nextLen;
         encodedString += String.fromCodePoint.apply(
           null,
           /** @type {any} */
-          bytes
+          bytes2
         );
         remainingLen -= nextLen;
       }
@@ -2099,20 +2094,20 @@ var sortAndMergeDeleteSet = (ds) => {
   });
 };
 var mergeDeleteSets = (dss) => {
-  const merged = new DeleteSet();
+  const merged2 = new DeleteSet();
   for (let dssI = 0; dssI < dss.length; dssI++) {
     dss[dssI].clients.forEach((delsLeft, client) => {
-      if (!merged.clients.has(client)) {
+      if (!merged2.clients.has(client)) {
         const dels = delsLeft.slice();
         for (let i = dssI + 1; i < dss.length; i++) {
           appendTo(dels, dss[i].clients.get(client) || []);
         }
-        merged.clients.set(client, dels);
+        merged2.clients.set(client, dels);
       }
     });
   }
-  sortAndMergeDeleteSet(merged);
-  return merged;
+  sortAndMergeDeleteSet(merged2);
+  return merged2;
 };
 var addToDeleteSet = (ds, client, clock, length2) => {
   setIfUndefined(ds.clients, client, () => (
@@ -2144,17 +2139,17 @@ var createDeleteSetFromStructStore = (ss) => {
   });
   return ds;
 };
-var writeDeleteSet = (encoder, ds) => {
-  writeVarUint(encoder.restEncoder, ds.clients.size);
+var writeDeleteSet = (encoder3, ds) => {
+  writeVarUint(encoder3.restEncoder, ds.clients.size);
   from(ds.clients.entries()).sort((a, b) => b[0] - a[0]).forEach(([client, dsitems]) => {
-    encoder.resetDsCurVal();
-    writeVarUint(encoder.restEncoder, client);
+    encoder3.resetDsCurVal();
+    writeVarUint(encoder3.restEncoder, client);
     const len = dsitems.length;
-    writeVarUint(encoder.restEncoder, len);
+    writeVarUint(encoder3.restEncoder, len);
     for (let i = 0; i < len; i++) {
       const item = dsitems[i];
-      encoder.writeDsClock(item.clock);
-      encoder.writeDsLen(item.len);
+      encoder3.writeDsClock(item.clock);
+      encoder3.writeDsLen(item.len);
     }
   });
 };
@@ -2876,19 +2871,19 @@ var UpdateEncoderV2 = class extends DSEncoderV2 {
     this.lenEncoder = new UintOptRleEncoder();
   }
   toUint8Array() {
-    const encoder = createEncoder();
-    writeVarUint(encoder, 0);
-    writeVarUint8Array(encoder, this.keyClockEncoder.toUint8Array());
-    writeVarUint8Array(encoder, this.clientEncoder.toUint8Array());
-    writeVarUint8Array(encoder, this.leftClockEncoder.toUint8Array());
-    writeVarUint8Array(encoder, this.rightClockEncoder.toUint8Array());
-    writeVarUint8Array(encoder, toUint8Array(this.infoEncoder));
-    writeVarUint8Array(encoder, this.stringEncoder.toUint8Array());
-    writeVarUint8Array(encoder, toUint8Array(this.parentInfoEncoder));
-    writeVarUint8Array(encoder, this.typeRefEncoder.toUint8Array());
-    writeVarUint8Array(encoder, this.lenEncoder.toUint8Array());
-    writeUint8Array(encoder, toUint8Array(this.restEncoder));
-    return toUint8Array(encoder);
+    const encoder3 = createEncoder();
+    writeVarUint(encoder3, 0);
+    writeVarUint8Array(encoder3, this.keyClockEncoder.toUint8Array());
+    writeVarUint8Array(encoder3, this.clientEncoder.toUint8Array());
+    writeVarUint8Array(encoder3, this.leftClockEncoder.toUint8Array());
+    writeVarUint8Array(encoder3, this.rightClockEncoder.toUint8Array());
+    writeVarUint8Array(encoder3, toUint8Array(this.infoEncoder));
+    writeVarUint8Array(encoder3, this.stringEncoder.toUint8Array());
+    writeVarUint8Array(encoder3, toUint8Array(this.parentInfoEncoder));
+    writeVarUint8Array(encoder3, this.typeRefEncoder.toUint8Array());
+    writeVarUint8Array(encoder3, this.lenEncoder.toUint8Array());
+    writeUint8Array(encoder3, toUint8Array(this.restEncoder));
+    return toUint8Array(encoder3);
   }
   /**
    * @param {ID} id
@@ -2982,19 +2977,19 @@ var UpdateEncoderV2 = class extends DSEncoderV2 {
     }
   }
 };
-var writeStructs = (encoder, structs, client, clock) => {
+var writeStructs = (encoder3, structs, client, clock) => {
   clock = max(clock, structs[0].id.clock);
   const startNewStructs = findIndexSS(structs, clock);
-  writeVarUint(encoder.restEncoder, structs.length - startNewStructs);
-  encoder.writeClient(client);
-  writeVarUint(encoder.restEncoder, clock);
+  writeVarUint(encoder3.restEncoder, structs.length - startNewStructs);
+  encoder3.writeClient(client);
+  writeVarUint(encoder3.restEncoder, clock);
   const firstStruct = structs[startNewStructs];
-  firstStruct.write(encoder, clock - firstStruct.id.clock);
+  firstStruct.write(encoder3, clock - firstStruct.id.clock);
   for (let i = startNewStructs + 1; i < structs.length; i++) {
-    structs[i].write(encoder, 0);
+    structs[i].write(encoder3, 0);
   }
 };
-var writeClientsStructs = (encoder, store, _sm) => {
+var writeClientsStructs = (encoder3, store, _sm) => {
   const sm = /* @__PURE__ */ new Map();
   _sm.forEach((clock, client) => {
     if (getState(store, client) > clock) {
@@ -3006,10 +3001,10 @@ var writeClientsStructs = (encoder, store, _sm) => {
       sm.set(client, 0);
     }
   });
-  writeVarUint(encoder.restEncoder, sm.size);
+  writeVarUint(encoder3.restEncoder, sm.size);
   from(sm.entries()).sort((a, b) => b[0] - a[0]).forEach(([client, clock]) => {
     writeStructs(
-      encoder,
+      encoder3,
       /** @type {Array<GC|Item>} */
       store.clients.get(client),
       client,
@@ -3180,14 +3175,14 @@ var integrateStructs = (transaction, store, clientsStructRefs) => {
     }
   }
   if (restStructs.clients.size > 0) {
-    const encoder = new UpdateEncoderV2();
-    writeClientsStructs(encoder, restStructs, /* @__PURE__ */ new Map());
-    writeVarUint(encoder.restEncoder, 0);
-    return { missing: missingSV, update: encoder.toUint8Array() };
+    const encoder3 = new UpdateEncoderV2();
+    writeClientsStructs(encoder3, restStructs, /* @__PURE__ */ new Map());
+    writeVarUint(encoder3.restEncoder, 0);
+    return { missing: missingSV, update: encoder3.toUint8Array() };
   }
   return null;
 };
-var writeStructsFromTransaction = (encoder, transaction) => writeClientsStructs(encoder, transaction.doc.store, transaction.beforeState);
+var writeStructsFromTransaction = (encoder3, transaction) => writeClientsStructs(encoder3, transaction.doc.store, transaction.beforeState);
 var readUpdateV2 = (decoder2, ydoc, transactionOrigin, structDecoder = new UpdateDecoderV2(decoder2)) => transact(ydoc, (transaction) => {
   transaction.local = false;
   let retry = false;
@@ -3242,14 +3237,14 @@ var applyUpdateV2 = (ydoc, update, transactionOrigin, YDecoder = UpdateDecoderV2
   readUpdateV2(decoder2, ydoc, transactionOrigin, new YDecoder(decoder2));
 };
 var applyUpdate = (ydoc, update, transactionOrigin) => applyUpdateV2(ydoc, update, transactionOrigin, UpdateDecoderV1);
-var writeStateAsUpdate = (encoder, doc2, targetStateVector = /* @__PURE__ */ new Map()) => {
-  writeClientsStructs(encoder, doc2.store, targetStateVector);
-  writeDeleteSet(encoder, createDeleteSetFromStructStore(doc2.store));
+var writeStateAsUpdate = (encoder3, doc2, targetStateVector = /* @__PURE__ */ new Map()) => {
+  writeClientsStructs(encoder3, doc2.store, targetStateVector);
+  writeDeleteSet(encoder3, createDeleteSetFromStructStore(doc2.store));
 };
-var encodeStateAsUpdateV2 = (doc2, encodedTargetStateVector = new Uint8Array([0]), encoder = new UpdateEncoderV2()) => {
+var encodeStateAsUpdateV2 = (doc2, encodedTargetStateVector = new Uint8Array([0]), encoder3 = new UpdateEncoderV2()) => {
   const targetStateVector = decodeStateVector(encodedTargetStateVector);
-  writeStateAsUpdate(encoder, doc2, targetStateVector);
-  const updates = [encoder.toUint8Array()];
+  writeStateAsUpdate(encoder3, doc2, targetStateVector);
+  const updates = [encoder3.toUint8Array()];
   if (doc2.store.pendingDs) {
     updates.push(doc2.store.pendingDs);
   }
@@ -3257,9 +3252,9 @@ var encodeStateAsUpdateV2 = (doc2, encodedTargetStateVector = new Uint8Array([0]
     updates.push(diffUpdateV2(doc2.store.pendingStructs.update, encodedTargetStateVector));
   }
   if (updates.length > 1) {
-    if (encoder.constructor === UpdateEncoderV1) {
+    if (encoder3.constructor === UpdateEncoderV1) {
       return mergeUpdates(updates.map((update, i) => i === 0 ? update : convertUpdateFormatV2ToV1(update)));
-    } else if (encoder.constructor === UpdateEncoderV2) {
+    } else if (encoder3.constructor === UpdateEncoderV2) {
       return mergeUpdatesV2(updates);
     }
   }
@@ -3277,22 +3272,22 @@ var readStateVector = (decoder2) => {
   return ss;
 };
 var decodeStateVector = (decodedState) => readStateVector(new DSDecoderV1(createDecoder(decodedState)));
-var writeStateVector = (encoder, sv) => {
-  writeVarUint(encoder.restEncoder, sv.size);
+var writeStateVector = (encoder3, sv) => {
+  writeVarUint(encoder3.restEncoder, sv.size);
   from(sv.entries()).sort((a, b) => b[0] - a[0]).forEach(([client, clock]) => {
-    writeVarUint(encoder.restEncoder, client);
-    writeVarUint(encoder.restEncoder, clock);
+    writeVarUint(encoder3.restEncoder, client);
+    writeVarUint(encoder3.restEncoder, clock);
   });
-  return encoder;
+  return encoder3;
 };
-var writeDocumentStateVector = (encoder, doc2) => writeStateVector(encoder, getStateVector(doc2.store));
-var encodeStateVectorV2 = (doc2, encoder = new DSEncoderV2()) => {
+var writeDocumentStateVector = (encoder3, doc2) => writeStateVector(encoder3, getStateVector(doc2.store));
+var encodeStateVectorV2 = (doc2, encoder3 = new DSEncoderV2()) => {
   if (doc2 instanceof Map) {
-    writeStateVector(encoder, doc2);
+    writeStateVector(encoder3, doc2);
   } else {
-    writeDocumentStateVector(encoder, doc2);
+    writeDocumentStateVector(encoder3, doc2);
   }
-  return encoder.toUint8Array();
+  return encoder3.toUint8Array();
 };
 var encodeStateVector = (doc2) => encodeStateVectorV2(doc2, new DSEncoderV1());
 var EventHandler = class {
@@ -3496,13 +3491,13 @@ var Transaction = class {
     this._needFormattingCleanup = false;
   }
 };
-var writeUpdateMessageFromTransaction = (encoder, transaction) => {
+var writeUpdateMessageFromTransaction = (encoder3, transaction) => {
   if (transaction.deleteSet.clients.size === 0 && !any(transaction.afterState, (clock, client) => transaction.beforeState.get(client) !== clock)) {
     return false;
   }
   sortAndMergeDeleteSet(transaction.deleteSet);
-  writeStructsFromTransaction(encoder, transaction);
-  writeDeleteSet(encoder, transaction.deleteSet);
+  writeStructsFromTransaction(encoder3, transaction);
+  writeDeleteSet(encoder3, transaction.deleteSet);
   return true;
 };
 var addChangedTypeToTransaction = (transaction, type, parentSub) => {
@@ -3531,11 +3526,11 @@ var tryToMergeWithLefts = (structs, pos) => {
     }
     break;
   }
-  const merged = pos - i;
-  if (merged) {
-    structs.splice(pos + 1 - merged, merged);
+  const merged2 = pos - i;
+  if (merged2) {
+    structs.splice(pos + 1 - merged2, merged2);
   }
-  return merged;
+  return merged2;
 };
 var tryGcDeleteSet = (ds, store, gcFilter) => {
   for (const [client, deleteItems] of ds.clients.entries()) {
@@ -3656,17 +3651,17 @@ var cleanupTransactions = (transactionCleanups, i) => {
       }
       doc2.emit("afterTransactionCleanup", [transaction, doc2]);
       if (doc2._observers.has("update")) {
-        const encoder = new UpdateEncoderV1();
-        const hasContent2 = writeUpdateMessageFromTransaction(encoder, transaction);
+        const encoder3 = new UpdateEncoderV1();
+        const hasContent2 = writeUpdateMessageFromTransaction(encoder3, transaction);
         if (hasContent2) {
-          doc2.emit("update", [encoder.toUint8Array(), transaction.origin, doc2, transaction]);
+          doc2.emit("update", [encoder3.toUint8Array(), transaction.origin, doc2, transaction]);
         }
       }
       if (doc2._observers.has("updateV2")) {
-        const encoder = new UpdateEncoderV2();
-        const hasContent2 = writeUpdateMessageFromTransaction(encoder, transaction);
+        const encoder3 = new UpdateEncoderV2();
+        const hasContent2 = writeUpdateMessageFromTransaction(encoder3, transaction);
         if (hasContent2) {
-          doc2.emit("updateV2", [encoder.toUint8Array(), transaction.origin, doc2, transaction]);
+          doc2.emit("updateV2", [encoder3.toUint8Array(), transaction.origin, doc2, transaction]);
         }
       }
       const { subdocsAdded, subdocsLoaded, subdocsRemoved } = transaction;
@@ -3785,11 +3780,11 @@ var LazyStructWriter = class {
   /**
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    */
-  constructor(encoder) {
+  constructor(encoder3) {
     this.currClient = 0;
     this.startClock = 0;
     this.written = 0;
-    this.encoder = encoder;
+    this.encoder = encoder3;
     this.clientStructs = [];
   }
 };
@@ -3925,8 +3920,8 @@ var mergeUpdatesV2 = (updates, YDecoder = UpdateDecoderV2, YEncoder = UpdateEnco
 };
 var diffUpdateV2 = (update, sv, YDecoder = UpdateDecoderV2, YEncoder = UpdateEncoderV2) => {
   const state = decodeStateVector(sv);
-  const encoder = new YEncoder();
-  const lazyStructWriter = new LazyStructWriter(encoder);
+  const encoder3 = new YEncoder();
+  const lazyStructWriter = new LazyStructWriter(encoder3);
   const decoder2 = new YDecoder(createDecoder(update));
   const reader = new LazyStructReader(decoder2, false);
   while (reader.curr) {
@@ -3952,8 +3947,8 @@ var diffUpdateV2 = (update, sv, YDecoder = UpdateDecoderV2, YEncoder = UpdateEnc
   }
   finishLazyStructWriting(lazyStructWriter);
   const ds = readDeleteSet(decoder2);
-  writeDeleteSet(encoder, ds);
-  return encoder.toUint8Array();
+  writeDeleteSet(encoder3, ds);
+  return encoder3.toUint8Array();
 };
 var flushLazyStructWriter = (lazyWriter) => {
   if (lazyWriter.written > 0) {
@@ -4197,18 +4192,18 @@ var YEvent = class {
     );
   }
 };
-var getPathTo = (parent, child) => {
+var getPathTo = (parent, child2) => {
   const path = [];
-  while (child._item !== null && child !== parent) {
-    if (child._item.parentSub !== null) {
-      path.unshift(child._item.parentSub);
+  while (child2._item !== null && child2 !== parent) {
+    if (child2._item.parentSub !== null) {
+      path.unshift(child2._item.parentSub);
     } else {
       let i = 0;
       let c = (
         /** @type {AbstractType<any>} */
-        child._item.parent._start
+        child2._item.parent._start
       );
-      while (c !== child._item && c !== null) {
+      while (c !== child2._item && c !== null) {
         if (!c.deleted && c.countable) {
           i += c.length;
         }
@@ -4216,8 +4211,8 @@ var getPathTo = (parent, child) => {
       }
       path.unshift(i);
     }
-    child = /** @type {AbstractType<any>} */
-    child._item.parent;
+    child2 = /** @type {AbstractType<any>} */
+    child2._item.parent;
   }
   return path;
 };
@@ -5021,8 +5016,8 @@ var YArray = class _YArray extends AbstractType {
   /**
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YArrayRefID);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YArrayRefID);
   }
 };
 var readYArray = (_decoder) => new YArray();
@@ -5260,8 +5255,8 @@ var YMap = class _YMap extends AbstractType {
   /**
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YMapRefID);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YMapRefID);
   }
 };
 var readYMap = (_decoder) => new YMap();
@@ -6309,8 +6304,8 @@ var YText = class _YText extends AbstractType {
   /**
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YTextRefID);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YTextRefID);
   }
 };
 var readYText = (_decoder) => new YText();
@@ -6657,8 +6652,8 @@ var YXmlFragment = class _YXmlFragment extends AbstractType {
    *
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder The encoder to write data to.
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YXmlFragmentRefID);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YXmlFragmentRefID);
   }
 };
 var readYXmlFragment = (_decoder) => new YXmlFragment();
@@ -6882,9 +6877,9 @@ var YXmlElement = class _YXmlElement extends YXmlFragment {
    *
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder The encoder to write data to.
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YXmlElementRefID);
-    encoder.writeKey(this.nodeName);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YXmlElementRefID);
+    encoder3.writeKey(this.nodeName);
   }
 };
 var readYXmlElement = (decoder2) => new YXmlElement(decoder2.readKey());
@@ -6974,9 +6969,9 @@ var YXmlHook = class _YXmlHook extends YMap {
    *
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder The encoder to write data to.
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YXmlHookRefID);
-    encoder.writeKey(this.hookName);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YXmlHookRefID);
+    encoder3.writeKey(this.hookName);
   }
 };
 var readYXmlHook = (decoder2) => new YXmlHook(decoder2.readKey());
@@ -7078,8 +7073,8 @@ var YXmlText = class _YXmlText extends YText {
   /**
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    */
-  _write(encoder) {
-    encoder.writeTypeRef(YXmlTextRefID);
+  _write(encoder3) {
+    encoder3.writeTypeRef(YXmlTextRefID);
   }
 };
 var readYXmlText = (decoder2) => new YXmlText();
@@ -7113,7 +7108,7 @@ var AbstractStruct = class {
    * @param {number} offset
    * @param {number} encodingRef
    */
-  write(encoder, offset, encodingRef) {
+  write(encoder3, offset, encodingRef) {
     throw methodUnimplemented();
   }
   /**
@@ -7157,9 +7152,9 @@ var GC = class extends AbstractStruct {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeInfo(structGCRefNumber);
-    encoder.writeLen(this.length - offset);
+  write(encoder3, offset) {
+    encoder3.writeInfo(structGCRefNumber);
+    encoder3.writeLen(this.length - offset);
   }
   /**
    * @param {Transaction} transaction
@@ -7235,8 +7230,8 @@ var ContentBinary = class _ContentBinary {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeBuf(this.content);
+  write(encoder3, offset) {
+    encoder3.writeBuf(this.content);
   }
   /**
    * @return {number}
@@ -7316,8 +7311,8 @@ var ContentDeleted = class _ContentDeleted {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeLen(this.len - offset);
+  write(encoder3, offset) {
+    encoder3.writeLen(this.len - offset);
   }
   /**
    * @return {number}
@@ -7417,9 +7412,9 @@ var ContentDoc = class _ContentDoc {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeString(this.doc.guid);
-    encoder.writeAny(this.opts);
+  write(encoder3, offset) {
+    encoder3.writeString(this.doc.guid);
+    encoder3.writeAny(this.opts);
   }
   /**
    * @return {number}
@@ -7494,8 +7489,8 @@ var ContentEmbed = class _ContentEmbed {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeJSON(this.embed);
+  write(encoder3, offset) {
+    encoder3.writeJSON(this.embed);
   }
   /**
    * @return {number}
@@ -7578,9 +7573,9 @@ var ContentFormat = class _ContentFormat {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeKey(this.key);
-    encoder.writeJSON(this.value);
+  write(encoder3, offset) {
+    encoder3.writeKey(this.key);
+    encoder3.writeJSON(this.value);
   }
   /**
    * @return {number}
@@ -7658,12 +7653,12 @@ var ContentJSON = class _ContentJSON {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
+  write(encoder3, offset) {
     const len = this.arr.length;
-    encoder.writeLen(len - offset);
+    encoder3.writeLen(len - offset);
     for (let i = offset; i < len; i++) {
       const c = this.arr[i];
-      encoder.writeString(c === void 0 ? "undefined" : JSON.stringify(c));
+      encoder3.writeString(c === void 0 ? "undefined" : JSON.stringify(c));
     }
   }
   /**
@@ -7756,12 +7751,12 @@ var ContentAny = class _ContentAny {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
+  write(encoder3, offset) {
     const len = this.arr.length;
-    encoder.writeLen(len - offset);
+    encoder3.writeLen(len - offset);
     for (let i = offset; i < len; i++) {
       const c = this.arr[i];
-      encoder.writeAny(c);
+      encoder3.writeAny(c);
     }
   }
   /**
@@ -7852,8 +7847,8 @@ var ContentString = class _ContentString {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeString(offset === 0 ? this.str : this.str.slice(offset));
+  write(encoder3, offset) {
+    encoder3.writeString(offset === 0 ? this.str : this.str.slice(offset));
   }
   /**
    * @return {number}
@@ -7978,8 +7973,8 @@ var ContentType = class _ContentType {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    this.type._write(encoder);
+  write(encoder3, offset) {
+    this.type._write(encoder3);
   }
   /**
    * @return {number}
@@ -8337,19 +8332,19 @@ var Item = class _Item extends AbstractStruct {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder The encoder to write data to.
    * @param {number} offset
    */
-  write(encoder, offset) {
+  write(encoder3, offset) {
     const origin = offset > 0 ? createID(this.id.client, this.id.clock + offset - 1) : this.origin;
     const rightOrigin = this.rightOrigin;
     const parentSub = this.parentSub;
     const info = this.content.getRef() & BITS5 | (origin === null ? 0 : BIT8) | // origin is defined
     (rightOrigin === null ? 0 : BIT7) | // right origin is defined
     (parentSub === null ? 0 : BIT6);
-    encoder.writeInfo(info);
+    encoder3.writeInfo(info);
     if (origin !== null) {
-      encoder.writeLeftID(origin);
+      encoder3.writeLeftID(origin);
     }
     if (rightOrigin !== null) {
-      encoder.writeRightID(rightOrigin);
+      encoder3.writeRightID(rightOrigin);
     }
     if (origin === null && rightOrigin === null) {
       const parent = (
@@ -8360,26 +8355,26 @@ var Item = class _Item extends AbstractStruct {
         const parentItem = parent._item;
         if (parentItem === null) {
           const ykey = findRootTypeKey(parent);
-          encoder.writeParentInfo(true);
-          encoder.writeString(ykey);
+          encoder3.writeParentInfo(true);
+          encoder3.writeString(ykey);
         } else {
-          encoder.writeParentInfo(false);
-          encoder.writeLeftID(parentItem.id);
+          encoder3.writeParentInfo(false);
+          encoder3.writeLeftID(parentItem.id);
         }
       } else if (parent.constructor === String) {
-        encoder.writeParentInfo(true);
-        encoder.writeString(parent);
+        encoder3.writeParentInfo(true);
+        encoder3.writeString(parent);
       } else if (parent.constructor === ID) {
-        encoder.writeParentInfo(false);
-        encoder.writeLeftID(parent);
+        encoder3.writeParentInfo(false);
+        encoder3.writeLeftID(parent);
       } else {
         unexpectedCase();
       }
       if (parentSub !== null) {
-        encoder.writeString(parentSub);
+        encoder3.writeString(parentSub);
       }
     }
-    this.content.write(encoder, offset);
+    this.content.write(encoder3, offset);
   }
 };
 var readItemContent = (decoder2, info) => contentRefs[info & BITS5](decoder2);
@@ -8440,9 +8435,9 @@ var Skip = class extends AbstractStruct {
    * @param {UpdateEncoderV1 | UpdateEncoderV2} encoder
    * @param {number} offset
    */
-  write(encoder, offset) {
-    encoder.writeInfo(structSkipRefNumber);
-    writeVarUint(encoder.restEncoder, this.length - offset);
+  write(encoder3, offset) {
+    encoder3.writeInfo(structSkipRefNumber);
+    writeVarUint(encoder3.restEncoder, this.length - offset);
   }
   /**
    * @param {Transaction} transaction
@@ -8593,8 +8588,8 @@ var removeAwarenessStates = (awareness, clients, origin) => {
 };
 var encodeAwarenessUpdate = (awareness, clients, states = awareness.states) => {
   const len = clients.length;
-  const encoder = createEncoder();
-  writeVarUint(encoder, len);
+  const encoder3 = createEncoder();
+  writeVarUint(encoder3, len);
   for (let i = 0; i < len; i++) {
     const clientID = clients[i];
     const state = states.get(clientID) || null;
@@ -8602,11 +8597,11 @@ var encodeAwarenessUpdate = (awareness, clients, states = awareness.states) => {
       /** @type {MetaClientState} */
       awareness.meta.get(clientID).clock
     );
-    writeVarUint(encoder, clientID);
-    writeVarUint(encoder, clock);
-    writeVarString(encoder, JSON.stringify(state));
+    writeVarUint(encoder3, clientID);
+    writeVarUint(encoder3, clock);
+    writeVarString(encoder3, JSON.stringify(state));
   }
-  return toUint8Array(encoder);
+  return toUint8Array(encoder3);
 };
 var applyAwarenessUpdate = (awareness, update, origin) => {
   const decoder2 = createDecoder(update);
@@ -8668,29 +8663,86 @@ var applyAwarenessUpdate = (awareness, update, origin) => {
 // node_modules/y-protocols/sync.js
 var messageYjsSyncStep1 = 0;
 var messageYjsSyncStep2 = 1;
-var writeSyncStep1 = (encoder, doc2) => {
-  writeVarUint(encoder, messageYjsSyncStep1);
+var messageYjsUpdate = 2;
+var writeSyncStep1 = (encoder3, doc2) => {
+  writeVarUint(encoder3, messageYjsSyncStep1);
   const sv = encodeStateVector(doc2);
-  writeVarUint8Array(encoder, sv);
+  writeVarUint8Array(encoder3, sv);
 };
-var writeSyncStep2 = (encoder, doc2, encodedStateVector) => {
-  writeVarUint(encoder, messageYjsSyncStep2);
-  writeVarUint8Array(encoder, encodeStateAsUpdate(doc2, encodedStateVector));
+var writeSyncStep2 = (encoder3, doc2, encodedStateVector) => {
+  writeVarUint(encoder3, messageYjsSyncStep2);
+  writeVarUint8Array(encoder3, encodeStateAsUpdate(doc2, encodedStateVector));
 };
 
-// src/wire.js
-var wire_exports = {};
-__export(wire_exports, {
-  AUTH: () => AUTH,
-  AWARENESS: () => AWARENESS,
-  COMITY: () => COMITY,
-  QUERY_AWARENESS: () => QUERY_AWARENESS,
-  SUBPROTOCOL: () => SUBPROTOCOL,
-  SYNC: () => SYNC,
-  decodeControl: () => decodeControl,
-  encodeControl: () => encodeControl,
-  readControl: () => readControl
-});
+// src/errors.js
+var ComityError = class extends Error {
+  /**
+   * @param {string} what what happened, one clause
+   * @param {{ subject?: string, remedy?: string }} [about] the thing it happened to, and what can be done about it
+   */
+  constructor(what, { subject = "", remedy = "" } = {}) {
+    const head = subject === "" ? what : `${subject}: ${what}`;
+    super(remedy === "" ? head : `${head}; ${remedy}`);
+    this.name = new.target.name;
+    this.what = what;
+    this.subject = subject;
+    this.remedy = remedy;
+  }
+};
+var StateError = class extends ComityError {
+};
+var SchemaError = class extends StateError {
+};
+var InvalidValueError = class extends StateError {
+};
+var TransactionError = class extends StateError {
+};
+var RoomError = class extends ComityError {
+};
+var TooLargeError = class extends RoomError {
+};
+
+// src/failures.js
+var ProtocolError = class extends ComityError {
+};
+var AccessError = class extends ComityError {
+};
+var UnauthenticatedError = class extends AccessError {
+};
+var ForbiddenError = class extends AccessError {
+};
+var RoomNotFoundError = class extends RoomError {
+};
+var LineageError = class extends RoomError {
+};
+var OverloadError = class extends ComityError {
+};
+var DrainingError = class extends OverloadError {
+};
+var TooSlowError = class extends OverloadError {
+};
+var TooFastError = class extends OverloadError {
+};
+var ConnectionFailedError = class extends ComityError {
+};
+var BY_CLOSE_CODE = {
+  1009: TooLargeError,
+  // the standard's own, of a transport that read no further
+  4400: ProtocolError,
+  4401: UnauthenticatedError,
+  4403: ForbiddenError,
+  4404: RoomNotFoundError,
+  4409: LineageError,
+  4413: TooLargeError,
+  4503: DrainingError,
+  4508: TooSlowError,
+  4529: TooFastError
+};
+var errorFor = (code, reason, subject) => {
+  const Kind = BY_CLOSE_CODE[code] ?? ConnectionFailedError;
+  return new Kind(reason || `closed with code ${code}`, { subject });
+};
+var isPermanent = (code) => code >= 4400 && code < 4500 || code === 1009;
 
 // node_modules/@msgpack/msgpack/dist.esm/utils/utf8.mjs
 function utf8Count(str) {
@@ -8769,26 +8821,26 @@ function utf8Encode(str, output, outputOffset) {
   }
 }
 var CHUNK_SIZE = 4096;
-function utf8DecodeJs(bytes, inputOffset, byteLength) {
+function utf8DecodeJs(bytes2, inputOffset, byteLength) {
   let offset = inputOffset;
   const end = offset + byteLength;
   const units = [];
   let result = "";
   while (offset < end) {
-    const byte1 = bytes[offset++];
+    const byte1 = bytes2[offset++];
     if ((byte1 & 128) === 0) {
       units.push(byte1);
     } else if ((byte1 & 224) === 192) {
-      const byte2 = bytes[offset++] & 63;
+      const byte2 = bytes2[offset++] & 63;
       units.push((byte1 & 31) << 6 | byte2);
     } else if ((byte1 & 240) === 224) {
-      const byte2 = bytes[offset++] & 63;
-      const byte3 = bytes[offset++] & 63;
+      const byte2 = bytes2[offset++] & 63;
+      const byte3 = bytes2[offset++] & 63;
       units.push((byte1 & 31) << 12 | byte2 << 6 | byte3);
     } else if ((byte1 & 248) === 240) {
-      const byte2 = bytes[offset++] & 63;
-      const byte3 = bytes[offset++] & 63;
-      const byte4 = bytes[offset++] & 63;
+      const byte2 = bytes2[offset++] & 63;
+      const byte3 = bytes2[offset++] & 63;
+      const byte4 = bytes2[offset++] & 63;
       let unit = (byte1 & 7) << 18 | byte2 << 12 | byte3 << 6 | byte4;
       if (unit > 65535) {
         unit -= 65536;
@@ -8811,15 +8863,15 @@ function utf8DecodeJs(bytes, inputOffset, byteLength) {
 }
 var sharedTextDecoder = new TextDecoder();
 var TEXT_DECODER_THRESHOLD = 200;
-function utf8DecodeTD(bytes, inputOffset, byteLength) {
-  const stringBytes = bytes.subarray(inputOffset, inputOffset + byteLength);
+function utf8DecodeTD(bytes2, inputOffset, byteLength) {
+  const stringBytes = bytes2.subarray(inputOffset, inputOffset + byteLength);
   return sharedTextDecoder.decode(stringBytes);
 }
-function utf8Decode(bytes, inputOffset, byteLength) {
+function utf8Decode(bytes2, inputOffset, byteLength) {
   if (byteLength > TEXT_DECODER_THRESHOLD) {
-    return utf8DecodeTD(bytes, inputOffset, byteLength);
+    return utf8DecodeTD(bytes2, inputOffset, byteLength);
   } else {
-    return utf8DecodeJs(bytes, inputOffset, byteLength);
+    return utf8DecodeJs(bytes2, inputOffset, byteLength);
   }
 }
 
@@ -8849,26 +8901,26 @@ var DecodeError = class _DecodeError extends Error {
 
 // node_modules/@msgpack/msgpack/dist.esm/utils/int.mjs
 var UINT32_MAX = 4294967295;
-function setUint64(view, offset, value) {
+function setUint64(view2, offset, value) {
   const high = value / 4294967296;
   const low = value;
-  view.setUint32(offset, high);
-  view.setUint32(offset + 4, low);
+  view2.setUint32(offset, high);
+  view2.setUint32(offset + 4, low);
 }
-function setInt64(view, offset, value) {
+function setInt64(view2, offset, value) {
   const high = Math.floor(value / 4294967296);
   const low = value;
-  view.setUint32(offset, high);
-  view.setUint32(offset + 4, low);
+  view2.setUint32(offset, high);
+  view2.setUint32(offset + 4, low);
 }
-function getInt64(view, offset) {
-  const high = view.getInt32(offset);
-  const low = view.getUint32(offset + 4);
+function getInt64(view2, offset) {
+  const high = view2.getInt32(offset);
+  const low = view2.getUint32(offset + 4);
   return high * 4294967296 + low;
 }
-function getUint64(view, offset) {
-  const high = view.getUint32(offset);
-  const low = view.getUint32(offset + 4);
+function getUint64(view2, offset) {
+  const high = view2.getUint32(offset);
+  const low = view2.getUint32(offset + 4);
   return high * 4294967296 + low;
 }
 
@@ -8880,23 +8932,23 @@ function encodeTimeSpecToTimestamp({ sec, nsec }) {
   if (sec >= 0 && nsec >= 0 && sec <= TIMESTAMP64_MAX_SEC) {
     if (nsec === 0 && sec <= TIMESTAMP32_MAX_SEC) {
       const rv = new Uint8Array(4);
-      const view = new DataView(rv.buffer);
-      view.setUint32(0, sec);
+      const view2 = new DataView(rv.buffer);
+      view2.setUint32(0, sec);
       return rv;
     } else {
       const secHigh = sec / 4294967296;
       const secLow = sec & 4294967295;
       const rv = new Uint8Array(8);
-      const view = new DataView(rv.buffer);
-      view.setUint32(0, nsec << 2 | secHigh & 3);
-      view.setUint32(4, secLow);
+      const view2 = new DataView(rv.buffer);
+      view2.setUint32(0, nsec << 2 | secHigh & 3);
+      view2.setUint32(4, secLow);
       return rv;
     }
   } else {
     const rv = new Uint8Array(12);
-    const view = new DataView(rv.buffer);
-    view.setUint32(0, nsec);
-    setInt64(view, 4, sec);
+    const view2 = new DataView(rv.buffer);
+    view2.setUint32(0, nsec);
+    setInt64(view2, 4, sec);
     return rv;
   }
 }
@@ -8919,23 +8971,23 @@ function encodeTimestampExtension(object) {
   }
 }
 function decodeTimestampToTimeSpec(data) {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const view2 = new DataView(data.buffer, data.byteOffset, data.byteLength);
   switch (data.byteLength) {
     case 4: {
-      const sec = view.getUint32(0);
+      const sec = view2.getUint32(0);
       const nsec = 0;
       return { sec, nsec };
     }
     case 8: {
-      const nsec30AndSecHigh2 = view.getUint32(0);
-      const secLow32 = view.getUint32(4);
+      const nsec30AndSecHigh2 = view2.getUint32(0);
+      const secLow32 = view2.getUint32(4);
       const sec = (nsec30AndSecHigh2 & 3) * 4294967296 + secLow32;
       const nsec = nsec30AndSecHigh2 >>> 2;
       return { sec, nsec };
     }
     case 12: {
-      const sec = getInt64(view, 4);
-      const nsec = view.getUint32(0);
+      const sec = getInt64(view2, 4);
+      const nsec = view2.getUint32(0);
       return { sec, nsec };
     }
     default:
@@ -9272,8 +9324,8 @@ var Encoder2 = class _Encoder {
     } else {
       throw new Error(`Too large binary: ${size2}`);
     }
-    const bytes = ensureUint8Array(object);
-    this.writeU8a(bytes);
+    const bytes2 = ensureUint8Array(object);
+    this.writeU8a(bytes2);
   }
   encodeArray(object, depth) {
     const size2 = object.length;
@@ -9435,13 +9487,13 @@ var Encoder2 = class _Encoder {
 
 // node_modules/@msgpack/msgpack/dist.esm/encode.mjs
 function encode(value, options) {
-  const encoder = new Encoder2(options);
-  return encoder.encodeSharedRef(value);
+  const encoder3 = new Encoder2(options);
+  return encoder3.encodeSharedRef(value);
 }
 
 // node_modules/@msgpack/msgpack/dist.esm/utils/prettyByte.mjs
-function prettyByte(byte) {
-  return `${byte < 0 ? "-" : ""}0x${Math.abs(byte).toString(16).padStart(2, "0")}`;
+function prettyByte(byte2) {
+  return `${byte2 < 0 ? "-" : ""}0x${Math.abs(byte2).toString(16).padStart(2, "0")}`;
 }
 
 // node_modules/@msgpack/msgpack/dist.esm/CachedKeyDecoder.mjs
@@ -9464,12 +9516,12 @@ var CachedKeyDecoder = class {
   canBeCached(byteLength) {
     return byteLength > 0 && byteLength <= this.maxKeyLength;
   }
-  find(bytes, inputOffset, byteLength) {
+  find(bytes2, inputOffset, byteLength) {
     const records = this.caches[byteLength - 1];
     FIND_CHUNK: for (const record of records) {
       const recordBytes = record.bytes;
       for (let j = 0; j < byteLength; j++) {
-        if (recordBytes[j] !== bytes[inputOffset + j]) {
+        if (recordBytes[j] !== bytes2[inputOffset + j]) {
           continue FIND_CHUNK;
         }
       }
@@ -9477,24 +9529,24 @@ var CachedKeyDecoder = class {
     }
     return null;
   }
-  store(bytes, value) {
-    const records = this.caches[bytes.length - 1];
-    const record = { bytes, str: value };
+  store(bytes2, value) {
+    const records = this.caches[bytes2.length - 1];
+    const record = { bytes: bytes2, str: value };
     if (records.length >= this.maxLengthPerKey) {
       records[Math.random() * records.length | 0] = record;
     } else {
       records.push(record);
     }
   }
-  decode(bytes, inputOffset, byteLength) {
-    const cachedValue = this.find(bytes, inputOffset, byteLength);
+  decode(bytes2, inputOffset, byteLength) {
+    const cachedValue = this.find(bytes2, inputOffset, byteLength);
     if (cachedValue != null) {
       this.hit++;
       return cachedValue;
     }
     this.miss++;
-    const str = utf8DecodeJs(bytes, inputOffset, byteLength);
-    const slicedCopyOfBytes = Uint8Array.prototype.slice.call(bytes, inputOffset, inputOffset + byteLength);
+    const str = utf8DecodeJs(bytes2, inputOffset, byteLength);
+    const slicedCopyOfBytes = Uint8Array.prototype.slice.call(bytes2, inputOffset, inputOffset + byteLength);
     this.store(slicedCopyOfBytes, str);
     return str;
   }
@@ -9639,9 +9691,9 @@ var Decoder2 = class _Decoder {
     this.stack.reset();
   }
   setBuffer(buffer) {
-    const bytes = ensureUint8Array(buffer);
-    this.bytes = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const bytes2 = ensureUint8Array(buffer);
+    this.bytes = bytes2;
+    this.view = new DataView(bytes2.buffer, bytes2.byteOffset, bytes2.byteLength);
     this.pos = 0;
   }
   appendBuffer(buffer) {
@@ -9660,8 +9712,8 @@ var Decoder2 = class _Decoder {
     return this.view.byteLength - this.pos >= size2;
   }
   createExtraByteError(posToShow) {
-    const { view, pos } = this;
-    return new RangeError(`Extra ${view.byteLength - pos} of ${view.byteLength} byte(s) found at buffer[${posToShow}]`);
+    const { view: view2, pos } = this;
+    return new RangeError(`Extra ${view2.byteLength - pos} of ${view2.byteLength} byte(s) found at buffer[${posToShow}]`);
   }
   /**
    * @throws {@link DecodeError}
@@ -10131,14 +10183,12 @@ var Decoder2 = class _Decoder {
 // src/msgpack.js
 var MAX_DEPTH = 500;
 var decoder = new Decoder2({ useBigInt64: true, mapKeyConverter: String });
-var latin1 = new TextDecoder("latin1");
 var utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-var encode2 = (value) => encode(value);
-var decode = (bytes) => narrowed(decoder.decode(bytes));
+var decode = (bytes2) => narrowed(decoder.decode(bytes2));
 var narrowed = (value) => {
   if (typeof value === "bigint") {
-    const number = Number(value);
-    return Number.isSafeInteger(number) ? number : value;
+    const number2 = Number(value);
+    return Number.isSafeInteger(number2) ? number2 : value;
   }
   if (Array.isArray(value)) return value.map(narrowed);
   if (isObject2(value)) {
@@ -10147,10 +10197,10 @@ var narrowed = (value) => {
   return value;
 };
 var isObject2 = (value) => typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-var sized = (type, width, extra = 0) => (bytes, at) => {
-  if (at + width > bytes.length) throw new RangeError("the data ends early");
+var sized = (type, width, extra = 0) => (bytes2, at2) => {
+  if (at2 + width > bytes2.length) throw new RangeError("the data ends early");
   let length2 = 0;
-  for (let index = at; index < at + width; index++) length2 = length2 * 256 + bytes[index];
+  for (let index = at2; index < at2 + width; index++) length2 = length2 * 256 + bytes2[index];
   return { type, size: 1 + width, count: length2 + extra };
 };
 var fixed = (type, count) => {
@@ -10192,83 +10242,118 @@ var HEADS = [
   sized("map", 4)
 ];
 var FIXINT = { type: "int", size: 1, count: 0 };
-var headAt = (bytes, at) => {
-  if (at >= bytes.length) throw new RangeError("the data ends early");
-  const first = bytes[at];
+var headAt = (bytes2, at2) => {
+  if (at2 >= bytes2.length) throw new RangeError("the data ends early");
+  const first = bytes2[at2];
   if (first < 128 || first >= 224) return FIXINT;
   if (first < 144) return { type: "map", size: 1, count: first & 15 };
   if (first < 160) return { type: "array", size: 1, count: first & 15 };
   if (first < 192) return { type: "str", size: 1, count: first & 31 };
-  const read = HEADS[first - 192];
-  if (read === null) throw new RangeError("a byte that MessagePack never uses");
-  return read(bytes, at + 1);
+  const read2 = HEADS[first - 192];
+  if (read2 === null) throw new RangeError("a byte that MessagePack never uses");
+  return read2(bytes2, at2 + 1);
 };
-var endOf = (bytes, at, depth) => {
+var endOf = (bytes2, at2, depth) => {
   if (depth > MAX_DEPTH) throw new RangeError("nested too deep");
-  const { type, size: size2, count } = headAt(bytes, at);
-  let end = at + size2;
+  const { type, size: size2, count } = headAt(bytes2, at2);
+  let end = at2 + size2;
   if (type === "array" || type === "map") {
-    for (let left = type === "map" ? 2 * count : count; left > 0; left--) end = endOf(bytes, end, depth + 1);
+    for (let left = type === "map" ? 2 * count : count; left > 0; left--) end = endOf(bytes2, end, depth + 1);
     return end;
   }
   end += count;
-  if (end > bytes.length) throw new RangeError("the data ends early");
-  if (type === "str") checkText(bytes, at + size2, end);
+  if (end > bytes2.length) throw new RangeError("the data ends early");
+  if (type === "str") checkText(bytes2, at2 + size2, end);
   return end;
 };
-var checkText = (bytes, start, end) => {
-  for (let at = start; at < end; at++) {
-    if (bytes[at] > 127) {
-      utf8.decode(bytes.subarray(start, end));
+var checkText = (bytes2, start, end) => {
+  for (let at2 = start; at2 < end; at2++) {
+    if (bytes2[at2] > 127) {
+      utf8.decode(bytes2.subarray(start, end));
       return;
     }
   }
 };
-var items = (bytes) => {
-  const { type, size: size2, count } = headAt(bytes, 0);
+var items = (bytes2) => {
+  const { type, size: size2, count } = headAt(bytes2, 0);
   if (type !== "array") throw new TypeError("not an array");
   const found = [];
-  let at = size2;
+  let at2 = size2;
   for (let left = count; left > 0; left--) {
-    const end = endOf(bytes, at, 0);
-    found.push(bytes.subarray(at, end));
-    at = end;
+    const end = endOf(bytes2, at2, 0);
+    found.push(bytes2.subarray(at2, end));
+    at2 = end;
   }
-  if (at !== bytes.length) throw new RangeError("bytes left over after the array");
+  if (at2 !== bytes2.length) throw new RangeError("bytes left over after the array");
   return found;
 };
-var isInteger2 = (bytes) => headAt(bytes, 0).type === "int";
-var canonical = (bytes) => canonicalAt(bytes, 0)[0];
-var canonicalAt = (bytes, at) => {
-  const { type, size: size2, count } = headAt(bytes, at);
-  let end = at + size2;
-  if (type === "array" || type === "map") {
-    const parts = [];
-    for (let left = count; left > 0; left--) {
-      let part;
-      [part, end] = type === "map" ? pairAt(bytes, end) : canonicalAt(bytes, end);
-      parts.push(part);
-    }
-    if (type === "map") parts.sort();
-    return [`${type}${count}:${parts.join("")}`, end];
+var isInteger2 = (bytes2) => headAt(bytes2, 0).type === "int";
+var canonical = (bytes2) => canonicalAt(bytes2, 0)[0];
+var canonicalAt = (bytes2, at2) => {
+  const { type, size: size2, count } = headAt(bytes2, at2);
+  if (type === "array") return arrayAt(bytes2, at2 + size2, count);
+  if (type === "map") return mapAt(bytes2, at2 + size2, count);
+  const end = at2 + size2 + count;
+  return [scalar(type, bytes2, at2, at2 + size2, end), end];
+};
+var arrayAt = (bytes2, at2, count) => {
+  let [form, end] = [countedHead(count, 144, 220), at2];
+  for (let left = count; left > 0; left--) {
+    const [item, next] = canonicalAt(bytes2, end);
+    form += item;
+    end = next;
   }
-  end += count;
-  return [scalar(type, bytes, at, at + size2, end), end];
+  return [form, end];
 };
-var pairAt = (bytes, at) => {
-  const [key, middle] = canonicalAt(bytes, at);
-  const [value, end] = canonicalAt(bytes, middle);
-  return [key + value, end];
+var mapAt = (bytes2, at2, count) => {
+  const pairs = /* @__PURE__ */ new Map();
+  let end = at2;
+  for (let left = count; left > 0; left--) {
+    const [key, middle] = canonicalAt(bytes2, end);
+    const [value, next] = canonicalAt(bytes2, middle);
+    pairs.set(key, value);
+    end = next;
+  }
+  const sorted = [...pairs.keys()].sort().map((key) => key + pairs.get(key));
+  return [countedHead(sorted.length, 128, 222) + sorted.join(""), end];
 };
-var scalar = (type, bytes, start, body, end) => {
-  if (type === "int") return `int${decode(bytes.subarray(start, end))};`;
-  if (type === "float") return `float${floatText(bytes.subarray(start, end))};`;
-  const payload = bytes.subarray(type === "other" ? start : body, end);
-  return `${type}${payload.length}:${latin1.decode(payload)}`;
+var scalar = (type, bytes2, start, body, end) => {
+  if (type === "str") return textHead(end - body) + latin1(bytes2, body, end);
+  if (type === "int")
+    return start + 1 === end ? latin1(bytes2, start, end) : shortest(bytes2.subarray(start, end));
+  if (type === "float" && bytes2[start] === 202) return wide(decode(bytes2.subarray(start, end)));
+  if (type === "bin") return sizedHead(end - body, 196, 197, 198) + latin1(bytes2, body, end);
+  return latin1(bytes2, start, end);
 };
-var floatText = (bytes) => {
-  const value = decode(bytes);
-  return Object.is(value, -0) ? "-0" : String(value);
+var shortest = (integer) => {
+  const encoded = encode(decode(integer), { useBigInt64: typeof decode(integer) === "bigint" });
+  return latin1(encoded, 0, encoded.length);
+};
+var wide = (float) => {
+  const encoded = new Uint8Array(9);
+  encoded[0] = 203;
+  new DataView(encoded.buffer).setFloat64(1, Number(float));
+  return latin1(encoded, 0, 9);
+};
+var textHead = (length2) => length2 < 32 ? String.fromCharCode(160 | length2) : sizedHead(length2, 217, 218, 219);
+var countedHead = (length2, short, two) => length2 < 16 ? String.fromCharCode(short | length2) : sizedHead(length2, null, two, two + 1);
+var sizedHead = (length2, one, two, four) => {
+  const octets = [length2 >>> 24, length2 >>> 16 & 255, length2 >>> 8 & 255, length2 & 255];
+  if (one !== null && length2 < 256) return String.fromCharCode(one, octets[3]);
+  if (length2 < 65536) return String.fromCharCode(two, octets[2], octets[3]);
+  return String.fromCharCode(four, ...octets);
+};
+var CHUNK = 8192;
+var latin1 = (bytes2, start, end) => {
+  let text3 = "";
+  for (let at2 = start; at2 < end; at2 += CHUNK) {
+    text3 += String.fromCharCode.apply(
+      null,
+      /** @type {any} */
+      bytes2.subarray(at2, Math.min(end, at2 + CHUNK))
+    );
+  }
+  return text3;
 };
 
 // src/wire.js
@@ -10303,23 +10388,10 @@ var FIELDS = {
   notice: { code: "integer", text: "string" },
   token: { token: "string" }
 };
-var encodeControl = ({ kind, ...fields }) => {
-  const encoder = createEncoder();
-  writeVarUint(encoder, COMITY);
-  writeVarUint(encoder, KINDS.indexOf(kind));
-  writeUint8Array(encoder, encode2(fields));
-  return toUint8Array(encoder);
-};
 var readControl = (decoder2) => {
   const kind = KINDS[readVarUint(decoder2)];
   const fields = decode(readTailAsUint8Array(decoder2));
   return kind === void 0 ? null : checked(kind, fields);
-};
-var decodeControl = (bytes) => {
-  const decoder2 = createDecoder(bytes);
-  const type = readVarUint(decoder2);
-  if (type !== COMITY) throw new Error(`message type ${type} is not a control frame`);
-  return readControl(decoder2);
 };
 var checked = (kind, fields) => {
   if (!isObject2(fields)) throw new Error(`a ${kind} frame that is not a map`);
@@ -10336,7 +10408,7 @@ var checked = (kind, fields) => {
   );
 };
 
-// src/connection.js
+// src/link.js
 var FIRST_PAUSE_MS = 200;
 var LONGEST_PAUSE_MS = 1e4;
 var PROBE_AFTER_MS = 3e4;
@@ -10344,125 +10416,562 @@ var ANSWER_WITHIN_MS = 5e3;
 var SYNC_WITHIN_MS = 6e4;
 var WATCH_EVERY_MS = 1e3;
 var OPEN = 1;
-var Connection = class extends ObservableV2 {
+var Link = class {
   /**
-   * @param {string} url the room's, ws:// or wss://
-   * @param {object} [options]
-   * @param {Record<string, unknown> | null} [options.presence] what to announce about this client
-   * @param {WebSocketClass} [options.WebSocket] where the platform has none of its own
-   * @param {number} [options.firstPause] milliseconds
-   * @param {number} [options.longestPause] milliseconds
-   * @param {number} [options.answerWithin] milliseconds that a live server may take to give a sign of life
+   * @param {string} url
+   * @param {Hooks} hooks
+   * @param {LinkOptions} [options]
+   * @throws {ConnectionFailedError} if there is no WebSocket
    */
-  constructor(url, options = {}) {
-    super();
+  constructor(url, hooks, options = {}) {
     this.url = url;
-    this.presence = options.presence ?? null;
+    this.hooks = hooks;
     this.WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    if (this.WebSocket === void 0) throw noWebSocket(url);
     this.firstPause = options.firstPause ?? FIRST_PAUSE_MS;
     this.longestPause = options.longestPause ?? LONGEST_PAUSE_MS;
     this.answerWithin = options.answerWithin ?? ANSWER_WITHIN_MS;
-    this.status = "offline";
-    this.lineage = null;
-    this.refusal = null;
+    this.protocols = options.stock === true ? [] : [SUBPROTOCOL];
     this.socket = null;
+    this.isStarted = false;
+    this.isLive = false;
+    this.refusal = null;
     this.attempts = 0;
     this.heardAt = 0;
     this.askedAt = null;
     this.timer = void 0;
-    this.doc = new Doc();
-    this.awareness = this.newAwareness();
     this.wake = this.wake.bind(this);
     this.probe = this.probe.bind(this);
     globalThis.addEventListener?.("online", this.wake);
     globalThis.addEventListener?.("offline", this.probe);
-    this.watch = setInterval(() => this.watchSilence(), Math.min(WATCH_EVERY_MS, this.answerWithin));
+    this.watch = setInterval(() => this.tick(), Math.min(WATCH_EVERY_MS, this.answerWithin));
+  }
+  /** How many bytes the socket has not sent yet. */
+  get unsent() {
+    return this.socket?.bufferedAmount ?? 0;
+  }
+  /** Open a socket, and another whenever it breaks. */
+  start() {
+    if (this.isStarted || this.refusal !== null) return;
+    this.isStarted = true;
     this.open();
   }
-  /** Leave the room for good. The document stays readable. */
+  /** Close the socket, and open no other. */
+  stop() {
+    this.isStarted = false;
+    this.hangUp();
+  }
+  /** Stop for good. */
   destroy() {
-    super.destroy();
-    clearTimeout(this.timer);
+    this.stop();
     clearInterval(this.watch);
     globalThis.removeEventListener?.("online", this.wake);
     globalThis.removeEventListener?.("offline", this.probe);
-    this.hangUp();
-    this.awareness.destroy();
   }
   /** Try again now, whatever the pause: the network is back. A live connection is asked whether it still is. */
   wake() {
-    if (this.status === "live") this.probe();
-    else if (this.refusal === null) {
+    if (this.isLive) this.probe();
+    else if (this.isStarted) {
       this.hangUp();
       this.open();
     }
   }
-  /** @returns {awarenessProtocol.Awareness} */
-  newAwareness() {
+  /** Ask the server for a sign of life, unless one is due already. */
+  probe() {
+    if (this.askedAt !== null || !this.isLive) return;
+    this.askedAt = Date.now();
+    this.hooks.ask();
+  }
+  /** Note that the first synchronisation is done. */
+  settled() {
+    this.attempts = 0;
+    this.isLive = true;
+  }
+  /** @param {Uint8Array} bytes */
+  send(bytes2) {
+    if (this.socket?.readyState !== OPEN) return;
+    this.socket.send(
+      /** @type {Uint8Array<ArrayBuffer>} */
+      bytes2
+    );
+  }
+  open() {
+    clearTimeout(this.timer);
+    const socket = new this.WebSocket(this.url, this.protocols);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    this.heardAt = this.askedAt = Date.now();
+    socket.onopen = () => {
+      this.heard();
+      this.hooks.opened(socket.protocol === SUBPROTOCOL);
+    };
+    socket.onmessage = ({ data }) => {
+      this.heard();
+      this.hooks.received(new Uint8Array(data));
+    };
+    socket.onclose = ({ code, reason }) => this.onClose(code, reason);
+    socket.onerror = () => {
+    };
+  }
+  heard() {
+    this.heardAt = Date.now();
+    this.askedAt = null;
+  }
+  tick() {
+    this.hooks.ticked();
+    if (this.socket === null) return;
+    const now = Date.now();
+    const patience = this.isLive ? this.answerWithin : SYNC_WITHIN_MS;
+    if (this.askedAt !== null && now - this.askedAt > patience) this.comeBack();
+    else if (now - this.heardAt > PROBE_AFTER_MS) this.probe();
+  }
+  /**
+   * @param {number} code
+   * @param {string} reason
+   */
+  onClose(code, reason) {
+    if (isPermanent(code)) this.refuse({ code, reason });
+    else this.comeBack();
+  }
+  /**
+   * Give up for good.
+   *
+   * @param {Refusal} refusal
+   */
+  refuse(refusal) {
+    this.refusal = refusal;
+    this.stop();
+    this.hooks.refused(refusal);
+  }
+  /** Leave the socket for another, after a pause. */
+  comeBack() {
+    this.hangUp();
+    if (!this.isStarted) return;
+    const pause = Math.min(this.longestPause, this.firstPause * 2 ** this.attempts++);
+    this.timer = setTimeout(() => this.open(), pause * (0.5 + Math.random() / 2));
+  }
+  hangUp() {
+    clearTimeout(this.timer);
+    const { socket } = this;
+    this.socket = null;
+    this.isLive = false;
+    if (socket !== null) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+    this.hooks.closed();
+  }
+};
+var noWebSocket = (url) => new ConnectionFailedError("this platform has no WebSocket", {
+  subject: url,
+  remedy: "pass that of the package ws: import { WebSocket } from 'ws'"
+});
+
+// src/merge.js
+var AT_ONCE = 16;
+var merged = (updates) => {
+  let all2 = updates;
+  while (all2.length > 1) {
+    const fewer = [];
+    for (let at2 = 0; at2 < all2.length; at2 += AT_ONCE) {
+      const some2 = all2.slice(at2, at2 + AT_ONCE);
+      fewer.push(some2.length === 1 ? some2[0] : mergeUpdates(some2));
+    }
+    all2 = fewer;
+  }
+  return all2[0];
+};
+
+// src/uplink.js
+var MAX_UNSENT = 8 * 1024 * 1024;
+var MAX_MERGED = 1024 * 1024;
+var Uplink = class {
+  /** @param {Line} line */
+  constructor(line) {
+    this.line = line;
+    this.number = 0;
+    this.acknowledged = 0;
+    this.refused = 0;
+    this.doc = new Doc();
+    this.onUpdate = this.onUpdate.bind(this);
+    this.vector = null;
+    this.limit = Infinity;
+    this.mayWrite = true;
+    this.acknowledges = false;
+    this.frames = 0;
+    this.flights = [];
+    this.turn = [];
+    this.isScheduled = false;
+    this.heldSince = null;
+    this.isBlocked = false;
+  }
+  /** How many local updates are not acknowledged. */
+  get pending() {
+    return this.number - this.acknowledged;
+  }
+  /** Whether some of them were not refused either. */
+  get owes() {
+    return this.number > Math.max(this.acknowledged, this.refused);
+  }
+  /**
+   * Follow a document, in place of the one before.
+   *
+   * @param {Y.Doc} doc
+   */
+  follow(doc2) {
+    this.doc.off("update", this.onUpdate);
+    this.doc = doc2;
+    doc2.on("update", this.onUpdate);
+  }
+  /**
+   * Count updates of earlier sessions that are in the document and not acknowledged.
+   *
+   * @param {number} count
+   */
+  inherit(count) {
+    this.number += count;
+  }
+  /** Forget a connection, and what was on its way. */
+  reset() {
+    this.vector = null;
+    this.limit = Infinity;
+    this.mayWrite = true;
+    this.acknowledges = this.isBlocked = false;
+    this.frames = 0;
+    this.flights = [];
+    this.turn = [];
+    this.heldSince = null;
+  }
+  /**
+   * Take note of what the server allows.
+   *
+   * @param {{ access: string[], limits: Record<string, number> }} welcome
+   */
+  welcomed({ access, limits }) {
+    this.acknowledges = true;
+    this.mayWrite = access.includes("write");
+    this.limit = limits.message ?? Infinity;
+    if (!this.mayWrite && this.owes) this.refuseAll();
+  }
+  /**
+   * Send what the server lacks, and from then on what is edited.
+   *
+   * @param {Uint8Array} vector the state vector of what it has
+   * @throws {TooLargeError} if that is larger than it takes
+   */
+  answer(vector) {
+    this.vector = vector;
+    if (this.isBlocked) {
+      this.reportFirst(this.flights.find((flight) => flight.error !== void 0));
+      return;
+    }
+    const update = encodeStateAsUpdate(this.doc, vector);
+    const frame = framed(messageYjsSyncStep2, update);
+    if (frame.length > this.limit) throw this.tooLarge(frame.length);
+    this.turn = [];
+    this.heldSince = null;
+    this.dispatch(frame, update, this.number);
+  }
+  /**
+   * @param {Uint8Array} update
+   * @param {unknown} origin
+   * @param {Y.Doc} _doc
+   * @param {Y.Transaction} transaction
+   */
+  onUpdate(update, origin, _doc, transaction) {
+    if (!this.line.isLocal(origin)) return;
+    this.number++;
+    if (this.mayWrite && (this.vector === null || this.isBlocked)) return;
+    if (this.heldSince === null && this.line.unsent() > MAX_UNSENT) this.heldSince = transaction.beforeState;
+    this.turn.push(update);
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    queueMicrotask(() => {
+      this.isScheduled = false;
+      this.flush();
+    });
+  }
+  /** Send the edits of this turn, unless the socket has no room for them. */
+  flush() {
+    if (!this.mayWrite && this.owes) {
+      this.refuseAll();
+      return;
+    }
+    if (this.vector === null || this.isBlocked) return;
+    if (this.heldSince !== null) this.flushHeld();
+    else this.sendAll(this.turn.splice(0));
+  }
+  flushHeld() {
+    this.turn = [];
+    if (this.heldSince === null || this.line.unsent() > MAX_UNSENT) return;
+    const update = encodeStateAsUpdate(this.doc, encodeStateVector(this.heldSince));
+    this.heldSince = null;
+    this.send(update, this.number);
+  }
+  /**
+   * Send updates, the last of which is the last local one, in as few frames as their size allows.
+   *
+   * @param {Uint8Array[]} updates
+   */
+  sendAll(updates) {
+    let number2 = this.number - updates.length;
+    while (updates.length > 0 && !this.isBlocked) {
+      const some2 = updates.splice(0, headOf(updates));
+      number2 += some2.length;
+      this.send(merged(some2), number2);
+    }
+  }
+  /**
+   * @param {Uint8Array} update
+   * @param {number} number
+   */
+  send(update, number2) {
+    const frame = framed(messageYjsUpdate, update);
+    if (frame.length <= this.limit) this.dispatch(frame, update, number2);
+    else {
+      this.isBlocked = true;
+      this.flights.push({ n: Infinity, number: number2, update, error: this.tooLarge(frame.length) });
+      this.reportFirst(this.flights[0]);
+    }
+  }
+  /**
+   * @param {Uint8Array} frame
+   * @param {Uint8Array} update
+   * @param {number} number
+   */
+  dispatch(frame, update, number2) {
+    this.frames++;
+    if (this.acknowledges) this.flights.push({ n: this.frames, number: number2, update });
+    this.line.post(frame);
+  }
+  /**
+   * Take note that frames have arrived.
+   *
+   * @param {number} n how many of this connection are on the server's disk
+   */
+  acknowledge(n) {
+    const before = this.flights.length;
+    const waiting = this.flights.findIndex((flight) => flight.n > n);
+    const arrived = this.flights.splice(0, waiting < 0 ? before : waiting);
+    const last2 = arrived.at(-1);
+    if (last2 !== void 0 && last2.number >= this.acknowledged) {
+      this.acknowledged = last2.number;
+      this.line.acknowledged(last2.number);
+    }
+    if (this.heldSince !== null) this.flush();
+    this.reportFirst(this.flights[0]);
+  }
+  /**
+   * Take note that a frame was refused.
+   *
+   * @param {number} n its number
+   * @param {ComityError} error
+   */
+  reject(n, error) {
+    const flight = this.flights.find((each) => each.n === n);
+    if (flight !== void 0) this.report({ ...flight, error });
+  }
+  /**
+   * Report an edit that was too large to send; before that, everything before it should have arrived.
+   *
+   * @param {Flight | undefined} flight
+   */
+  reportFirst(flight) {
+    if (flight?.error !== void 0) this.report({ ...flight, error: flight.error });
+  }
+  refuseAll() {
+    const update = encodeStateAsUpdate(this.doc, this.vector ?? void 0);
+    const error = new ForbiddenError("read only", { remedy: "ask for the right to write" });
+    const after = this.acknowledged;
+    this.acknowledged = this.number;
+    this.report({ after, number: this.number, update, error });
+  }
+  /** @param {Omit<Rejection, 'after'> & { after?: number }} refused */
+  report({ after = this.acknowledged, number: number2, update, error }) {
+    this.isBlocked = true;
+    this.refused = number2;
+    this.line.rejected({ after, number: number2, update, error });
+  }
+  /** @param {number} size */
+  tooLarge(size2) {
+    return new TooLargeError(`${size2} bytes of edits, over the server's limit of ${this.limit}`, {
+      remedy: "edit in smaller steps, or start the server with a larger --max-message"
+    });
+  }
+};
+var framed = (step, update) => {
+  const encoder3 = createEncoder();
+  writeVarUint(encoder3, SYNC);
+  writeVarUint(encoder3, step);
+  writeVarUint8Array(encoder3, update);
+  return toUint8Array(encoder3);
+};
+var headOf = (updates) => {
+  let count = 1;
+  let size2 = updates[0].length;
+  while (count < updates.length && (size2 += updates[count].length) <= MAX_MERGED) count++;
+  return count;
+};
+
+// src/connection.js
+var MAX_EARLY = 8 * 1024 * 1024;
+var EMPTY_UPDATE_BYTES = 2;
+var utf82 = new TextEncoder();
+var Connection = class extends ObservableV2 {
+  /**
+   * @param {string} url the room's, ws:// or wss://
+   * @param {Options & import('./link.js').LinkOptions} [options]
+   */
+  constructor(url, options = {}) {
+    super();
+    this.url = url;
+    this.link = this.newLink(options);
+    this.presence = options.presence ?? null;
+    this.status = "offline";
+    this.lineage = null;
+    this.hasMet = false;
+    this.mustReset = false;
+    this.isResetting = false;
+    this.isOther = false;
+    this.roomLineage = null;
+    this.asked = null;
+    this.awaitsWelcome = false;
+    this.hasAnswer = false;
+    this.early = [];
+    this.earlySize = 0;
+    this.presenceLimit = Infinity;
+    this.doc = new Doc();
+    this.awareness = this.newAwareness(this.presence);
+    this.uplink = options.edits === true ? this.newUplink(options.isLocal ?? (() => true)) : null;
+    if (options.paused !== true) this.resume();
+  }
+  /** Why the server will not have this client. @returns {Refusal | null} */
+  get refusal() {
+    return this.link.refusal;
+  }
+  /** @returns {WebSocket | null} */
+  get socket() {
+    return this.link.socket;
+  }
+  /** Leave the room for good. The document stays readable. */
+  destroy() {
+    super.destroy();
+    this.link.destroy();
+    this.uplink?.follow(new Doc());
+    this.awareness.destroy();
+  }
+  /** Leave the room until `resume` is called. */
+  pause() {
+    this.link.stop();
+  }
+  /** Connect, unless that is so already, or the server refused for good. */
+  resume() {
+    this.link.start();
+  }
+  /** Try again now, whatever the pause: the network is back. A live connection is asked whether it still is. */
+  wake() {
+    this.link.wake();
+  }
+  /** Ask the server for a sign of life, unless one is due already: every server answers a synchronisation step. */
+  probe() {
+    this.link.probe();
+  }
+  /** @param {import('./link.js').LinkOptions} options */
+  newLink(options) {
+    const hooks = {
+      opened: (isComity) => this.onOpen(isComity),
+      received: (bytes2) => this.onMessage(bytes2),
+      closed: () => this.onClose(),
+      refused: (refusal) => this.emit("refused", [refusal]),
+      ask: () => this.sendStep1(),
+      ticked: () => this.uplink?.flushHeld()
+    };
+    return new Link(this.url, hooks, options);
+  }
+  /** @param {(origin: unknown) => boolean} isLocal */
+  newUplink(isLocal) {
+    const uplink = new Uplink({
+      post: (frame) => this.link.send(frame),
+      unsent: () => this.link.unsent,
+      isLocal: (origin) => origin !== this && isLocal(origin),
+      acknowledged: (number2) => this.onAcknowledged(number2),
+      rejected: (rejection) => this.onRejected(rejection)
+    });
+    uplink.follow(this.doc);
+    return uplink;
+  }
+  /**
+   * @param {Record<string, unknown> | null} state
+   * @returns {awarenessProtocol.Awareness}
+   */
+  newAwareness(state) {
     const awareness = new Awareness(this.doc);
-    awareness.setLocalState(this.presence);
+    awareness.setLocalState(state);
     awareness.on("update", (_change, origin) => {
       if (origin === "local" && this.status !== "offline") this.sendPresence();
     });
     return awareness;
   }
-  open() {
-    clearTimeout(this.timer);
-    const socket = new this.WebSocket(this.url, [SUBPROTOCOL]);
-    socket.binaryType = "arraybuffer";
-    this.socket = socket;
-    this.heardAt = this.askedAt = Date.now();
-    socket.onopen = () => this.onOpen(socket);
-    socket.onmessage = ({ data }) => this.onMessage(socket, new Uint8Array(data));
-    socket.onclose = ({ code, reason }) => this.onClose(code, reason);
-    socket.onerror = () => {
-    };
-  }
-  /** @param {WebSocket} socket */
-  onOpen(socket) {
-    this.heard();
+  /** @param {boolean} isComity whether the server claims to speak `comity.v1` */
+  onOpen(isComity) {
     this.setStatus("syncing");
-    if (socket.protocol !== SUBPROTOCOL) this.startSync();
+    this.awaitsWelcome = isComity;
+    if (!isComity) this.startSync();
+  }
+  /** Let go of everything that belongs to one socket, and of everyone's presence but one's own. */
+  onClose() {
+    this.uplink?.reset();
+    this.hasAnswer = this.isResetting = false;
+    this.asked = null;
+    this.early = [];
+    this.earlySize = 0;
+    const others = [...this.awareness.states.keys()].filter((client) => client !== this.awareness.clientID);
+    removeAwarenessStates(this.awareness, others, "disconnected");
+    for (const client of this.awareness.meta.keys()) {
+      if (client !== this.awareness.clientID) this.awareness.meta.delete(client);
+    }
+    this.setStatus("offline");
+    this.emit("closed", []);
   }
   startSync() {
     this.sendStep1();
     this.awareness.setLocalState(this.awareness.getLocalState());
   }
-  /**
-   * @param {WebSocket} socket
-   * @param {Uint8Array} bytes
-   */
-  onMessage(socket, bytes) {
-    this.heard();
+  /** @param {Uint8Array} bytes */
+  onMessage(bytes2) {
     try {
-      this.read(createDecoder(bytes));
+      this.read(createDecoder(bytes2));
     } catch (error) {
       console.error("Comity: a frame that cannot be read; connecting anew", error);
-      socket.close();
+      this.link.comeBack();
     }
   }
   /** @param {decoding.Decoder} decoder */
   read(decoder2) {
     const type = readVarUint(decoder2);
+    if (this.awaitsWelcome) this.meetServer(type);
     if (type === SYNC) this.readSync(decoder2);
     else if (type === AWARENESS) this.readAwareness(decoder2);
     else if (type === QUERY_AWARENESS) this.sendPresence();
     else if (type === COMITY) this.readControl(decoder2);
     else if (type === AUTH) this.readDenial(decoder2);
   }
+  /**
+   * Learn from the first frame what the server is: some stock ones agree to any subprotocol.
+   *
+   * @param {number} type the frame's
+   */
+  meetServer(type) {
+    this.awaitsWelcome = false;
+    if (type !== COMITY) this.startSync();
+  }
   /** @param {decoding.Decoder} decoder */
   readSync(decoder2) {
     const step = readVarUint(decoder2);
     const body = readVarUint8Array(decoder2);
-    if (step === messageYjsSyncStep1) {
-      this.send(SYNC, (encoder) => writeSyncStep2(encoder, this.doc, body));
-      return;
-    }
-    applyUpdate(this.doc, body, this);
-    if (step === messageYjsSyncStep2) {
-      this.attempts = 0;
-      this.setStatus("live");
-    }
+    if (step === messageYjsSyncStep1) this.answer(body);
+    else if (step === messageYjsSyncStep2) this.takeAnswer(body);
+    else this.takeUpdate(body);
   }
   /** @param {decoding.Decoder} decoder */
   readAwareness(decoder2) {
@@ -10477,91 +10986,407 @@ var Connection = class extends ObservableV2 {
   readControl(decoder2) {
     const frame = readControl(decoder2);
     if (frame?.kind === "notice") this.emit("notice", [frame]);
-    if (frame?.kind !== "welcome") return;
-    if (this.lineage !== null && this.lineage !== frame.lineage) this.startAfresh();
-    this.lineage = frame.lineage;
-    this.emit("welcome", [frame]);
-    this.startSync();
+    else if (frame?.kind === "welcome") this.takeWelcome(frame);
+    else if (frame?.kind === "ack") this.uplink?.acknowledge(frame.n);
+    else if (frame?.kind === "reject") this.uplink?.reject(frame.n, errorFor(frame.code, frame.reason));
   }
-  /** Discard the document for a new one. */
-  startAfresh() {
+  /** @param {Welcome} welcome */
+  takeWelcome(welcome) {
+    this.isOther = this.hasMet && this.lineage !== welcome.lineage;
+    if (!this.hasMet) this.lineage = welcome.lineage;
+    this.isResetting = this.mustReset || this.isOther;
+    this.presenceLimit = welcome.limits.presence ?? Infinity;
+    this.roomLineage = welcome.lineage;
+    this.emit("welcome", [welcome]);
+    this.uplink?.welcomed(welcome);
+    if (this.status !== "offline") this.startSync();
+  }
+  /**
+   * Send the server what it lacks.
+   *
+   * @param {Uint8Array} vector the state vector of what it has
+   */
+  answer(vector) {
+    this.asked = vector;
+    if (this.isResetting) return;
+    if (this.uplink === null) {
+      this.send(SYNC, (encoder3) => writeSyncStep2(encoder3, this.doc, vector));
+      return;
+    }
+    try {
+      this.uplink.answer(vector);
+      this.checkLive();
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error;
+      this.link.refuse({ code: 4413, reason: error.message });
+    }
+  }
+  /** @param {Uint8Array} update what the document lacked, or all there is */
+  takeAnswer(update) {
+    if (this.isResetting) this.replaceDocument(update);
+    else this.apply(update);
+    this.hasAnswer = true;
+    const early = this.early;
+    this.early = [];
+    this.earlySize = 0;
+    for (const each of early) this.apply(each);
+    this.checkLive();
+  }
+  /**
+   * Apply an update; one that comes before the answer to our step 1 builds on that, and waits for it.
+   *
+   * @param {Uint8Array} update
+   */
+  takeUpdate(update) {
+    if (this.isResetting) return;
+    if (this.hasAnswer || this.earlySize > MAX_EARLY) {
+      this.apply(update);
+      return;
+    }
+    this.early.push(update);
+    this.earlySize += update.length;
+  }
+  /** @param {Uint8Array} update */
+  apply(update) {
+    if (update.length > EMPTY_UPDATE_BYTES) this.meet();
+    applyUpdate(this.doc, update, this);
+    if (!this.hasAnswer || this.doc.store.pendingStructs === null) return;
+    this.hasAnswer = false;
+    this.sendStep1();
+  }
+  /**
+   * Note that from now on the document and the room have something in common. Not before, since a room that nobody has
+   * written to has another lineage whenever the server loads it.
+   */
+  meet() {
+    if (this.hasMet || this.lineage === null) return;
+    this.hasMet = true;
+    this.emit("met", [this.lineage]);
+  }
+  /**
+   * Take the server's document in place of this one.
+   *
+   * @param {Uint8Array} update all of it
+   */
+  replaceDocument(update) {
+    const fresh = new Doc();
+    applyUpdate(fresh, update, this);
+    const old = this.doc;
+    const presence = this.awareness.getLocalState();
     this.awareness.destroy();
-    this.doc.destroy();
-    this.doc = new Doc();
-    this.awareness = this.newAwareness();
-    this.emit("document", [this.doc]);
+    old.destroy();
+    this.doc = fresh;
+    this.awareness = this.newAwareness(presence);
+    this.uplink?.follow(fresh);
+    this.lineage = this.roomLineage;
+    this.hasMet = update.length > EMPTY_UPDATE_BYTES;
+    this.mustReset = this.isResetting = false;
+    this.emit("document", [fresh, old]);
+    this.sendPresence();
+    if (this.asked !== null) this.answer(this.asked);
+  }
+  checkLive() {
+    const isAsked = this.uplink === null || this.asked !== null || !this.uplink.mayWrite;
+    if (!this.hasAnswer || !isAsked || this.isResetting) return;
+    this.link.settled();
+    this.setStatus("live");
+  }
+  /** @param {number} number */
+  onAcknowledged(number2) {
+    if (number2 > 0) this.meet();
+    this.emit("acknowledged", [number2]);
+  }
+  /** @param {Rejection} rejection */
+  onRejected(rejection) {
+    this.mustReset = true;
+    this.emit("rejected", [rejection]);
+    this.link.comeBack();
   }
   sendStep1() {
-    this.send(SYNC, (encoder) => writeSyncStep1(encoder, this.doc));
+    if (this.isResetting) this.send(SYNC, (encoder3) => writeSyncStep1(encoder3, new Doc()));
+    else this.send(SYNC, (encoder3) => writeSyncStep1(encoder3, this.doc));
   }
   sendPresence() {
     const { awareness } = this;
     if (!awareness.meta.has(awareness.clientID)) return;
+    const size2 = utf82.encode(JSON.stringify(awareness.getLocalState())).length;
+    if (size2 > this.presenceLimit) {
+      const text3 = `a presence of ${size2} bytes is over the server's limit of ${this.presenceLimit}, and is not sent`;
+      this.emit("notice", [{ kind: "notice", code: 4413, text: text3 }]);
+      return;
+    }
     const update = encodeAwarenessUpdate(awareness, [awareness.clientID]);
-    this.send(AWARENESS, (encoder) => writeVarUint8Array(encoder, update));
+    this.send(AWARENESS, (encoder3) => writeVarUint8Array(encoder3, update));
   }
   /**
    * @param {number} type
-   * @param {(encoder: encoding.Encoder) => void} [write]
+   * @param {(encoder: encoding.Encoder) => void} write
    */
-  send(type, write2) {
-    if (this.socket === null || this.socket.readyState !== OPEN) return;
-    const encoder = createEncoder();
-    writeVarUint(encoder, type);
-    write2?.(encoder);
-    this.socket.send(
-      /** @type {Uint8Array<ArrayBuffer>} */
-      toUint8Array(encoder)
-    );
-  }
-  /** Ask the server for a sign of life, unless one is due already: every server answers a synchronisation step. */
-  probe() {
-    if (this.askedAt !== null || this.status !== "live") return;
-    this.askedAt = Date.now();
-    this.sendStep1();
-  }
-  heard() {
-    this.heardAt = Date.now();
-    this.askedAt = null;
-  }
-  watchSilence() {
-    if (this.socket === null) return;
-    const now = Date.now();
-    const patience = this.status === "live" ? this.answerWithin : SYNC_WITHIN_MS;
-    if (this.askedAt !== null && now - this.askedAt > patience) this.onClose(1006, "the server fell silent");
-    else if (now - this.heardAt > PROBE_AFTER_MS) this.probe();
-  }
-  /**
-   * @param {number} code
-   * @param {string} reason
-   */
-  onClose(code, reason) {
-    this.hangUp();
-    if (code >= 4400 && code < 4500) {
-      this.refusal = { code, reason };
-      this.emit("refused", [this.refusal]);
-      return;
-    }
-    const pause = Math.min(this.longestPause, this.firstPause * 2 ** this.attempts++);
-    this.timer = setTimeout(() => this.open(), pause * (0.5 + Math.random() / 2));
-  }
-  /** Let go of the socket and of everyone's presence but one's own. */
-  hangUp() {
-    const socket = this.socket;
-    this.socket = null;
-    if (socket !== null) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      socket.close();
-    }
-    const others = [...this.awareness.states.keys()].filter((client) => client !== this.awareness.clientID);
-    removeAwarenessStates(this.awareness, others, "disconnected");
-    this.setStatus("offline");
+  send(type, write3) {
+    const encoder3 = createEncoder();
+    writeVarUint(encoder3, type);
+    write3(encoder3);
+    this.link.send(toUint8Array(encoder3));
   }
   /** @param {Status} status */
   setStatus(status) {
     if (status === this.status) return;
     this.status = status;
     this.emit("status", [status]);
+  }
+};
+
+// src/limits.js
+var LIMITS = Object.freeze({
+  // A cell is sent whole at each write: what is larger belongs beside the document.
+  valueBytes: 1024 * 1024,
+  // Every entry of a cell repeats its field's name and its key.
+  nameBytes: 1024,
+  depth: 100,
+  // Some 500 bytes of memory each, in every replica.
+  cells: 1e6
+});
+
+// src/pack.js
+var REMEDY = "store text, numbers, BigInts below 2^64, booleans, null, Uint8Arrays, Dates, arrays, sets, or objects and Maps of these";
+var Float = class {
+  /** @param {number} value */
+  constructor(value) {
+    this.value = value;
+  }
+  valueOf() {
+    return this.value;
+  }
+};
+var Packed = class {
+  /** @param {Uint8Array} bytes exactly one MessagePack value */
+  constructor(bytes2) {
+    this.bytes = bytes2;
+  }
+};
+var encoder = new TextEncoder();
+var bytes = new Uint8Array(4096);
+var view = new DataView(bytes.buffer);
+var at = 0;
+var room = (count) => {
+  if (at + count <= bytes.length) return;
+  const larger = new Uint8Array(Math.max(2 * bytes.length, at + count));
+  larger.set(bytes.subarray(0, at));
+  bytes = larger;
+  view = new DataView(bytes.buffer);
+};
+var byte = (first) => {
+  room(1);
+  bytes[at++] = first;
+};
+var sized2 = (length2, one, two, four) => {
+  room(5);
+  if (length2 < 256 && one !== null) {
+    bytes[at] = one;
+    bytes[at + 1] = length2;
+    at += 2;
+  } else if (length2 < 65536) {
+    bytes[at] = two;
+    view.setUint16(at + 1, length2);
+    at += 3;
+  } else {
+    bytes[at] = four;
+    view.setUint32(at + 1, length2);
+    at += 5;
+  }
+};
+var writeInteger = (value) => {
+  room(9);
+  if (value >= 0) {
+    if (value < 128) bytes[at++] = value;
+    else if (value < 4294967296) sizedInteger(value);
+    else {
+      bytes[at] = 207;
+      view.setUint32(at + 1, Math.floor(value / 4294967296));
+      view.setUint32(at + 5, value % 4294967296);
+      at += 9;
+    }
+  } else if (value >= -32) bytes[at++] = value & 255;
+  else writeNegative(value);
+};
+var sizedInteger = (value) => {
+  if (value < 256) {
+    bytes[at] = 204;
+    bytes[at + 1] = value;
+    at += 2;
+  } else if (value < 65536) {
+    bytes[at] = 205;
+    view.setUint16(at + 1, value);
+    at += 3;
+  } else {
+    bytes[at] = 206;
+    view.setUint32(at + 1, value);
+    at += 5;
+  }
+};
+var writeNegative = (value) => {
+  if (value >= -128) {
+    bytes[at] = 208;
+    view.setInt8(at + 1, value);
+    at += 2;
+  } else if (value >= -32768) {
+    bytes[at] = 209;
+    view.setInt16(at + 1, value);
+    at += 3;
+  } else if (value >= -2147483648) {
+    bytes[at] = 210;
+    view.setInt32(at + 1, value);
+    at += 5;
+  } else {
+    bytes[at] = 211;
+    view.setBigInt64(at + 1, BigInt(value));
+    at += 9;
+  }
+};
+var writeFloat = (value) => {
+  room(9);
+  bytes[at] = 203;
+  view.setFloat64(at + 1, value);
+  at += 9;
+};
+var writeNumber = (value) => {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) writeInteger(value);
+  else writeFloat(value);
+};
+var writeBigInt = (value) => {
+  const number2 = Number(value);
+  if (Number.isSafeInteger(number2)) return writeInteger(number2);
+  if (value < -(2n ** 63n) || value >= 2n ** 64n) throw unstorable(`${value} takes more than 64 bits`);
+  room(9);
+  bytes[at] = value < 0n ? 211 : 207;
+  view.setBigUint64(at + 1, BigInt.asUintN(64, value));
+  at += 9;
+};
+var writeTextHead = (length2) => {
+  if (length2 < 32) byte(160 | length2);
+  else sized2(length2, 217, 218, 219);
+};
+var writeText = (text3) => {
+  const { length: length2 } = text3;
+  const start = at;
+  if (length2 < 32) {
+    room(length2 + 1);
+    bytes[at++] = 160 | length2;
+    for (let index = 0; index < length2; index++) {
+      const unit = text3.charCodeAt(index);
+      if (unit > 127) {
+        at = start;
+        return writeLongText(text3);
+      }
+      bytes[at++] = unit;
+    }
+  } else writeLongText(text3);
+};
+var writeLongText = (text3) => {
+  if (/\p{Surrogate}/u.test(text3)) throw unstorable("a lone surrogate in a text");
+  const encoded = encoder.encode(text3);
+  writeTextHead(encoded.length);
+  writeBytes(encoded);
+};
+var writeBytes = (data) => {
+  room(data.length);
+  bytes.set(data, at);
+  at += data.length;
+};
+var writeBinary = (data) => {
+  sized2(data.length, 196, 197, 198);
+  writeBytes(data);
+};
+var writeArray = (items2, depth) => {
+  const { length: length2 } = items2;
+  if (length2 < 16) byte(144 | length2);
+  else sized2(length2, null, 220, 221);
+  for (let index = 0; index < length2; index++) writeValue(items2[index], depth);
+};
+var writeMap = (entries, depth) => {
+  const { length: length2 } = entries;
+  if (length2 < 16) byte(128 | length2);
+  else sized2(length2, null, 222, 223);
+  for (const [key, value] of entries) {
+    if (typeof key === "object" && !(key instanceof Float)) throw unstorable(`a ${nameOf(key)} as a key`);
+    if (key === "__proto__") throw unstorable("a key named __proto__", "choose another name");
+    writeValue(key, 0);
+    writeValue(value, depth);
+  }
+};
+var writeSet = (set, depth) => {
+  const items2 = [...set].map((item) => new Packed(packed(item, depth)));
+  const keys2 = new Map(items2.map((item) => [item, canonical(item.bytes)]));
+  items2.sort((a, b) => String(keys2.get(a)) < String(keys2.get(b)) ? -1 : 1);
+  writeArray(items2, depth);
+};
+var writeObject = (value, depth) => {
+  if (value instanceof Float) return writeFloat(value.value);
+  if (value instanceof Packed) return writeBytes(value.bytes);
+  if (value instanceof Date) return writeText(isoTime(value));
+  if (value instanceof Uint8Array) return writeBinary(value);
+  if (value instanceof ArrayBuffer) return writeBinary(new Uint8Array(value));
+  if (depth === 0) throw unstorable("a value that is nested too deep", "spread it over several cells");
+  if (Array.isArray(value)) return writeArray(value, depth - 1);
+  if (value instanceof Map) return writeMap([...value], depth - 1);
+  if (value instanceof Set) return writeSet(value, depth - 1);
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    throw unstorable(`a ${nameOf(value)} has no stored form`);
+  }
+  writeMap(Object.entries(value), depth - 1);
+};
+var writeValue = (value, depth) => {
+  switch (typeof value) {
+    case "string":
+      return writeText(value);
+    case "number":
+      return writeNumber(value);
+    case "boolean":
+      return byte(value ? 195 : 194);
+    case "bigint":
+      return writeBigInt(value);
+    case "object":
+      return value === null ? byte(192) : writeObject(value, depth);
+    default:
+      throw unstorable(`${nameOf(value)} has no stored form`);
+  }
+};
+var isoTime = (date) => {
+  const year = date.getUTCFullYear();
+  if (!(year >= 1 && year <= 9999)) throw unstorable("a date outside of the years 1 to 9999");
+  const text3 = date.toISOString().slice(0, -1);
+  return (text3.endsWith(".000") ? text3.slice(0, -4) : `${text3}000`) + "+00:00";
+};
+var nameOf = (value) => typeof value === "object" && value !== null ? value.constructor?.name ?? "object" : typeof value;
+var unstorable = (what, remedy = REMEDY) => new InvalidValueError(what, { remedy });
+var packed = (value, depth) => {
+  const start = at;
+  try {
+    writeValue(value, depth);
+    return bytes.slice(start, at);
+  } finally {
+    at = start;
+  }
+};
+var pack = (value, depth = LIMITS.depth, subject = "") => {
+  try {
+    return packed(value, depth);
+  } catch (error) {
+    throw named(error, subject);
+  }
+};
+var named = (error, subject) => error instanceof InvalidValueError ? new InvalidValueError(error.what, { subject, remedy: error.remedy }) : error;
+var packEntry = (parts, depth = LIMITS.depth) => {
+  const start = at;
+  try {
+    byte(144 | parts.length);
+    for (let index = 0; index < parts.length; index++) writeValue(parts[index], depth);
+    return bytes.slice(start, at);
+  } catch (error) {
+    throw named(error, String(parts[1]));
+  } finally {
+    at = start;
   }
 };
 
@@ -10572,18 +11397,54 @@ var ELEMENT = 2;
 var COUNTER = 3;
 var ITEM = 4;
 var HEADER = 5;
+var LISTED = 6;
+var PLACE = 7;
 var OPAQUE = -1;
-var NOT_UNDERSTOOD = { kind: OPAQUE, field: "", key: "", stamp: 0, value: void 0 };
+var VALUE_AT = { [REGISTER]: 3, [CELL]: 4, [ELEMENT]: 2, [ITEM]: 3, [LISTED]: 4 };
+var DECODE = /* @__PURE__ */ Symbol("decode");
 var NO_BYTES = new Uint8Array();
+var Entry = class {
+  /**
+   * @param {number} kind REGISTER, CELL, ELEMENT, COUNTER, ITEM, HEADER, LISTED, PLACE or OPAQUE
+   * @param {string} field the field's path
+   * @param {string} key what tells the cells of one field apart: a map's key, a set element's canonical form, a
+   *   counter's client id, a list item's id; "" for the other kinds
+   * @param {number} stamp the hybrid clock's stamp; 0 where the kind has none
+   * @param {unknown} data a scalar value; [plus, minus] for a counter, the agent's name for a header, the position
+   *   for a place
+   * @param {number} ancestor the stamp of the entry that this one superseded; 0 for none
+   * @param {number} client the Yjs client id of the lane it lies in
+   * @param {Uint8Array} raw the stored bytes
+   */
+  constructor(kind, field, key, stamp, data, ancestor, client, raw) {
+    this.kind = kind;
+    this.field = field;
+    this.key = key;
+    this.stamp = stamp;
+    this.data = data;
+    this.ancestor = ancestor;
+    this.client = client;
+    this.raw = raw;
+    this.segment = null;
+  }
+  /** The value as plain data; a new object at each read if it can be changed. @returns {unknown} */
+  get value() {
+    return this.data === DECODE ? held(this.packed) : this.data;
+  }
+  /** The value as it is stored. @returns {Uint8Array} */
+  get packed() {
+    return items(this.raw)[VALUE_AT[this.kind]];
+  }
+};
 var readEntry = (stored, client) => {
   const raw = stored instanceof Uint8Array ? stored : NO_BYTES;
-  return { ...understood(raw, client) ?? NOT_UNDERSTOOD, client, raw };
+  return understood(raw, client) ?? new Entry(OPAQUE, "", "", 0, void 0, 0, client, raw);
 };
 var understood = (raw, client) => {
   try {
     const parts = items(raw);
     const kind = parts.length > 0 && isInteger2(parts[0]) ? Number(decode(parts[0])) : OPAQUE;
-    return READERS.get(kind)?.(kind, parts, client) ?? null;
+    return READERS.get(kind)?.(kind, parts, client, raw) ?? null;
   } catch {
     return null;
   }
@@ -10596,6 +11457,7 @@ var text2 = (part) => {
   const value = decode(part);
   return typeof value === "string" ? value : null;
 };
+var isAscii = (value) => !/[^\x00-\x7f]/.test(value);
 var held = (part) => {
   try {
     return decode(part);
@@ -10603,131 +11465,317 @@ var held = (part) => {
     return void 0;
   }
 };
-var readStamped = (kind, parts) => {
+var kept = (part) => isContainer(part[0]) ? DECODE : held(part);
+var isContainer = (first) => first >= 128 && first < 160 || first >= 196 && first <= 198 || first >= 220 && first <= 223;
+var ancestorOf = (parts, stamp, length2) => {
+  if (parts.length === length2) return 0;
+  const step = parts.length === length2 + 1 ? whole(parts[length2]) : null;
+  return step !== null && step > 0 && step <= stamp ? stamp - step : -1;
+};
+var readRegister = (kind, parts, client, raw) => {
+  if (parts.length < 4) return null;
+  const field = text2(parts[1]);
+  const stamp = whole(parts[2]);
+  if (field === null || stamp === null) return null;
+  const ancestor = ancestorOf(parts, stamp, 4);
+  return ancestor < 0 ? null : new Entry(kind, field, "", stamp, kept(parts[3]), ancestor, client, raw);
+};
+var readItem = (kind, parts, client, raw) => {
   if (parts.length !== 4) return null;
   const field = text2(parts[1]);
   const stamp = whole(parts[2]);
-  return field === null || stamp === null ? null : { kind, field, key: "", stamp, value: held(parts[3]) };
+  if (field === null || stamp === null) return null;
+  return new Entry(kind, field, "", stamp, kept(parts[3]), 0, client, raw);
 };
-var readCell = (kind, parts) => {
-  if (parts.length !== 5) return null;
+var readCell = (kind, parts, client, raw) => {
+  if (parts.length < 5) return null;
   const field = text2(parts[1]);
   const key = text2(parts[2]);
   const stamp = whole(parts[3]);
   if (field === null || key === null || stamp === null) return null;
-  return { kind, field, key, stamp, value: held(parts[4]) };
+  if (kind === LISTED && !isAscii(key)) return null;
+  const ancestor = ancestorOf(parts, stamp, 5);
+  return ancestor < 0 ? null : new Entry(kind, field, key, stamp, kept(parts[4]), ancestor, client, raw);
 };
-var readElement = (kind, parts) => {
+var readPlace = (kind, parts, client, raw) => {
+  if (parts.length !== 5) return null;
+  const field = text2(parts[1]);
+  const key = text2(parts[2]);
+  const stamp = whole(parts[3]);
+  const position = text2(parts[4]);
+  if (field === null || key === null || stamp === null || position === null) return null;
+  if (!isAscii(key) || !isAscii(position)) return null;
+  return new Entry(kind, field, key, stamp, position, 0, client, raw);
+};
+var readElement = (kind, parts, client, raw) => {
   if (parts.length !== 3) return null;
   const field = text2(parts[1]);
-  return field === null ? null : { kind, field, key: canonical(parts[2]), stamp: 0, value: held(parts[2]) };
+  if (field === null) return null;
+  return new Entry(kind, field, canonical(parts[2]), 0, kept(parts[2]), 0, client, raw);
 };
-var readCounter = (kind, parts, client) => {
+var readCounter = (kind, parts, client, raw) => {
   if (parts.length !== 4) return null;
   const field = text2(parts[1]);
   const plus = whole(parts[2]);
   const minus = whole(parts[3]);
   if (field === null || plus === null || minus === null) return null;
-  return { kind, field, key: String(client), stamp: 0, value: [plus, minus] };
+  return new Entry(kind, field, String(client), 0, [plus, minus], 0, client, raw);
 };
-var readHeader = (kind, parts) => {
+var readHeader = (kind, parts, client, raw) => {
   const agent = parts.length === 2 ? text2(parts[1]) : null;
-  return agent === null ? null : { kind, field: "", key: "", stamp: 0, value: agent };
+  return agent === null ? null : new Entry(kind, "", String(client), 0, agent, 0, client, raw);
 };
 var READERS = /* @__PURE__ */ new Map([
-  [REGISTER, readStamped],
+  [REGISTER, readRegister],
   [CELL, readCell],
   [ELEMENT, readElement],
   [COUNTER, readCounter],
-  [ITEM, readStamped],
-  [HEADER, readHeader]
+  [ITEM, readItem],
+  [HEADER, readHeader],
+  [LISTED, readCell],
+  [PLACE, readPlace]
 ]);
+var asRead = (value, raw, kind) => {
+  const type = typeof value;
+  if (type === "string" || type === "boolean" || value === null) return value;
+  return type === "number" ? value : kept(items(raw)[VALUE_AT[kind]]);
+};
+var cellEntry = (kind, field, key, stamp, value, ancestor, client, depth) => {
+  const parts = kind === REGISTER ? [kind, field, stamp, value] : [kind, field, key, stamp, value];
+  if (ancestor > 0 && ancestor < stamp) parts.push(stamp - ancestor);
+  const raw = packEntry(parts, depth);
+  return new Entry(kind, field, key, stamp, asRead(value, raw, kind), ancestor, client, raw);
+};
+var placeEntry = (field, id2, stamp, position, client) => new Entry(PLACE, field, id2, stamp, position, 0, client, packEntry([PLACE, field, id2, stamp, position]));
+var elementEntry = (field, element2, client, depth) => {
+  const raw = packEntry([ELEMENT, field, element2], depth);
+  const key = canonical(items(raw)[2]);
+  return new Entry(ELEMENT, field, key, 0, asRead(element2, raw, ELEMENT), 0, client, raw);
+};
+var counterEntry = (field, plus, minus, client) => {
+  const raw = packEntry([COUNTER, field, plus, minus]);
+  return new Entry(COUNTER, field, String(client), 0, [plus, minus], 0, client, raw);
+};
+var itemEntry = (field, stamp, value, client, depth) => {
+  const raw = packEntry([ITEM, field, stamp, value], depth);
+  return new Entry(ITEM, field, "", stamp, asRead(value, raw, ITEM), 0, client, raw);
+};
+var headerEntry = (agent, client) => new Entry(HEADER, "", String(client), 0, agent, 0, client, packEntry([HEADER, agent]));
 var inOrder = (a, b) => a.stamp - b.stamp || a.client - b.client || compareBytes(a.raw, b.raw);
 var byPrecedence = (a, b) => inOrder(b, a);
+var isSame = (a, b) => a === b || a !== void 0 && b !== void 0 && a.kind === b.kind && inOrder(a, b) === 0;
 var compareBytes = (a, b) => {
   const length2 = Math.min(a.length, b.length);
-  for (let at = 0; at < length2; at++) if (a[at] !== b[at]) return a[at] - b[at];
+  for (let at2 = 0; at2 < length2; at2++) if (a[at2] !== b[at2]) return a[at2] - b[at2];
   return a.length - b.length;
 };
 
-// src/field.js
+// src/cells.js
 var KINDS2 = {
   [REGISTER]: "register",
   [CELL]: "map",
   [ELEMENT]: "set",
   [COUNTER]: "counter",
-  [ITEM]: "log"
+  [ITEM]: "log",
+  [LISTED]: "list",
+  [PLACE]: "list"
 };
+var DISPUTABLE = /* @__PURE__ */ new Set([REGISTER, CELL, LISTED]);
+var MANY = 64;
 var Cells = class {
   /**
-   * @param {number} code REGISTER, CELL, ELEMENT or COUNTER
-   * @param {string} name
+   * @param {number} code REGISTER, CELL, ELEMENT, COUNTER, LISTED or PLACE
+   * @param {string} name the field's path
+   * @param {Branch | null} branch where the path lies, null at the root
    */
-  constructor(code, name) {
+  constructor(code, name, branch) {
     this.code = code;
     this.kind = KINDS2[code];
     this.name = name;
+    this.branch = branch;
+    this.isDisputable = DISPUTABLE.has(code);
     this.cells = /* @__PURE__ */ new Map();
     this.disputed = /* @__PURE__ */ new Set();
+    this.order = null;
+    this.reader = null;
+    this.standIns = /* @__PURE__ */ new Map();
+    this.plus = this.sum = 0n;
+    this.grows = false;
   }
   get size() {
     return this.cells.size;
   }
-  /** @param {Entry} entry */
-  add(entry) {
-    const before = this.cells.get(entry.key);
-    this.put(entry.key, before === void 0 ? [entry] : [...before, entry].sort(byPrecedence));
-  }
-  /** @param {Entry} entry */
-  remove(entry) {
-    const before = this.cells.get(entry.key) ?? [];
-    this.put(
-      entry.key,
-      before.filter((other) => other !== entry)
-    );
+  /** @param {string} key @returns {readonly Entry[]} */
+  at(key) {
+    return this.cells.get(key) ?? NOTHING;
   }
   /**
+   * Replace what a cell holds.
+   *
    * @param {string} key
-   * @param {Entry[]} entries never changed afterwards, so that it can be compared with what comes later
+   * @param {readonly Entry[]} entries never changed afterwards, so that it can be compared with what comes later
    */
   put(key, entries) {
+    const { size: size2 } = this.cells;
+    if (this.code === COUNTER) this.addUp(this.at(key), entries);
     if (entries.length > 0) this.cells.set(key, entries);
     else this.cells.delete(key);
-    if (entries.length > 1 && (this.code === REGISTER || this.code === CELL)) this.disputed.add(key);
-    else this.disputed.delete(key);
+    if (this.isDisputable) {
+      if (entries.length > 1) this.disputed.add(key);
+      else if (this.disputed.size > 0) this.disputed.delete(key);
+    }
+    if (this.order !== null) this.order.touch(key);
+    if (this.branch !== null) this.branch.resized(size2, this.cells.size);
   }
   /** The keys and values, each as a [key, value] pair. @returns {Generator<[string, unknown]>} */
   *entries() {
     for (const [key, entries] of this.cells) yield [key, entries[0].value];
   }
+  /**
+   * @param {readonly Entry[]} before
+   * @param {readonly Entry[]} entries
+   */
+  addUp(before, entries) {
+    const [plus, minus] = totalsOf(entries);
+    const [plusBefore, minusBefore] = totalsOf(before);
+    const added = BigInt(plus - plusBefore);
+    this.plus += added;
+    this.sum += added - BigInt(minus - minusBefore);
+  }
+  /** What a counter counts. */
+  get counted() {
+    return this.grows ? this.plus : this.sum;
+  }
+  /**
+   * Return what one lane counts.
+   *
+   * @param {readonly Entry[]} entries
+   */
+  countedIn(entries) {
+    const [plus, minus] = totalsOf(entries);
+    return BigInt(this.grows ? plus : plus - minus);
+  }
   /** What a counter counts. @returns {number | bigint} a BigInt beyond 2^53 - 1 */
   total() {
-    let total = 0n;
-    for (const entries of this.cells.values()) total += BigInt(counted(entries));
-    const number = Number(total);
-    return Number.isSafeInteger(number) ? number : total;
+    return narrowed2(this.counted);
   }
 };
-var counted = (entries) => {
+var NOTHING = Object.freeze([]);
+var withEntry = (entries, entry) => entries.length === 0 ? [entry] : [...entries, entry].sort(byPrecedence);
+var narrowed2 = (value) => {
+  const number2 = Number(value);
+  return Number.isSafeInteger(number2) ? number2 : value;
+};
+var totalsOf = (entries) => {
   let plus = 0;
   let minus = 0;
-  for (const { value } of entries) {
+  for (const { data } of entries) {
     const totals = (
       /** @type {[number, number]} */
-      value
+      data
     );
     plus = Math.max(plus, totals[0]);
     minus = Math.max(minus, totals[1]);
   }
-  return plus - minus;
+  return [plus, minus];
+};
+var Order = class {
+  /**
+   * @param {Cells} items the list's items by id
+   * @param {Cells} places the places of those that were moved
+   */
+  constructor(items2, places) {
+    this.items = items2;
+    this.places = places;
+    this.sorted = [];
+    this.known = /* @__PURE__ */ new Map();
+    this.touched = /* @__PURE__ */ new Set();
+    items2.order = places.order = this;
+  }
+  /**
+   * Note that an item came, went or was moved.
+   *
+   * @param {string} id
+   */
+  touch(id2) {
+    this.touched.add(id2);
+  }
+  /**
+   * Return the position of an item.
+   *
+   * @param {string} id
+   * @returns {string}
+   */
+  position(id2) {
+    const places = this.places.cells.get(id2);
+    return places === void 0 ? id2 : (
+      /** @type {string} */
+      places[0].data
+    );
+  }
+  /** The ids of all items, in order. @returns {readonly string[]} not to be changed */
+  get ids() {
+    if (this.touched.size > MANY) this.sort();
+    else if (this.touched.size > 0) for (const id2 of this.touched) this.sortIn(id2);
+    if (this.touched.size > 0) this.touched.clear();
+    return this.sorted;
+  }
+  sort() {
+    this.known = /* @__PURE__ */ new Map();
+    for (const id2 of this.items.cells.keys()) this.known.set(id2, this.position(id2));
+    this.sorted = [...this.known.keys()].sort((a, b) => this.compare(a, b));
+  }
+  /** @param {string} id */
+  sortIn(id2) {
+    if (this.known.has(id2)) {
+      this.sorted.splice(this.find(id2), 1);
+      this.known.delete(id2);
+    }
+    if (!this.items.cells.has(id2)) return;
+    this.known.set(id2, this.position(id2));
+    this.sorted.splice(this.find(id2), 0, id2);
+  }
+  /**
+   * Return how many known items stand before one whose position is known.
+   *
+   * @param {string} id
+   */
+  find(id2) {
+    let [low, high] = [0, this.sorted.length];
+    while (low < high) {
+      const middle = low + high >> 1;
+      if (this.compare(this.sorted[middle], id2) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+  /**
+   * @param {string} a
+   * @param {string} b
+   */
+  compare(a, b) {
+    const [one, other] = [
+      /** @type {string} */
+      this.known.get(a),
+      /** @type {string} */
+      this.known.get(b)
+    ];
+    if (one !== other) return one < other ? -1 : 1;
+    return a < b ? -1 : a > b ? 1 : 0;
+  }
 };
 var Items = class {
-  /** @param {string} name */
-  constructor(name) {
+  /**
+   * @param {string} name the field's path
+   * @param {Branch | null} branch where the path lies, null at the root
+   */
+  constructor(name, branch) {
     this.kind = KINDS2[ITEM];
     this.name = name;
+    this.branch = branch;
     this.live = /* @__PURE__ */ new Set();
     this.sorted = [];
+    this.reader = null;
   }
   get size() {
     return this.live.size;
@@ -10738,171 +11786,339 @@ var Items = class {
     const last2 = this.sorted?.at(-1);
     if (last2 === void 0 || inOrder(last2, entry) <= 0) this.sorted?.push(entry);
     else this.sorted = null;
+    if (this.branch !== null) this.branch.resized(this.live.size - 1, this.live.size);
   }
   /** @param {Entry} entry */
   remove(entry) {
     this.live.delete(entry);
-    this.sorted = null;
+    if (this.sorted?.at(-1) === entry) this.sorted.pop();
+    else this.sorted = null;
+    if (this.branch !== null) this.branch.resized(this.live.size + 1, this.live.size);
   }
-  /** The items in order. @returns {Entry[]} not to be changed */
+  /** The items in order. @returns {readonly Entry[]} not to be changed */
   list() {
     this.sorted ??= [...this.live].sort(inOrder);
     return this.sorted;
   }
 };
 
+// src/position.js
+var BEFORE = ",";
+var END = "-";
+var AFTER = "/";
+var MARK = ".";
+var MAX_ROW_PATH = 64;
+var MAX_WHOLE = BigInt(Number.MAX_SAFE_INTEGER);
+var DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz";
+var ZERO = "h".charCodeAt(0);
+var NOWHERE = [];
+var number = (value) => {
+  const digits = value.toString(36);
+  return DIGITS[digits.length] + digits;
+};
+var complement = (digits) => Array.from(digits, (digit) => DIGITS[35 - DIGITS.indexOf(digit)]).join("");
+var wholeOrder = (value) => {
+  const digits = (value < 0n ? -value : value).toString(36);
+  if (value >= 0n) return String.fromCharCode(ZERO + digits.length) + digits;
+  return String.fromCharCode(ZERO + 1 - digits.length) + complement(digits);
+};
+var splitOrder = (order) => {
+  const length2 = order.charCodeAt(0) - ZERO;
+  const size2 = length2 > 0 ? length2 : 1 - length2;
+  const [digits, fraction] = [order.slice(1, 1 + size2), order.slice(1 + size2)];
+  return [length2 > 0 ? parsed(digits) : -parsed(complement(digits)), fraction];
+};
+var parsed = (digits) => {
+  let value = 0n;
+  for (const digit of digits) value = value * 36n + BigInt(DIGITS.indexOf(digit));
+  return value;
+};
+var orderBetween = (low, high) => {
+  if (low === null) return wholeOrder(high === null ? 0n : splitOrder(high)[0] - 1n);
+  const [below, fraction] = splitOrder(low);
+  if (high === null) return wholeOrder(below + 1n);
+  const [above, limit] = splitOrder(high);
+  if (above - below > 1n) return wholeOrder(below + above >> 1n);
+  if (above > below && limit !== "") return wholeOrder(above);
+  return wholeOrder(below) + fractionBetween(fraction, above === below ? limit : null);
+};
+var fractionBetween = (low, high) => {
+  let at2 = 0;
+  if (high !== null) while (at2 < high.length && high[at2] === (low[at2] ?? "0")) at2 += 1;
+  let limit = high === null ? null : high.slice(at2);
+  let made = high === null ? "" : high.slice(0, at2);
+  for (; ; at2 += 1) {
+    const least = at2 < low.length ? DIGITS.indexOf(low[at2]) : 0;
+    const most = limit === null ? 36 : DIGITS.indexOf(limit[0]);
+    if (most - least > 1) return made + DIGITS[least + most >> 1];
+    if (limit !== null && limit.length > 1) return made + limit[0];
+    made += DIGITS[least];
+    limit = null;
+  }
+};
+var Positions = class {
+  /** @param {number} client the session's client id */
+  constructor(client) {
+    this.session = client;
+    this.client = number(client);
+    this.made = 0;
+    this.last = "";
+    this.lastPath = NOWHERE;
+  }
+  /**
+   * Return a new position after one and before another; null stands for an end of the list. Where neighbours
+   * leave no room between them, which those of no sound session do, it lies elsewhere.
+   *
+   * @param {string | null} left
+   * @param {string | null} right
+   * @returns {string}
+   */
+  between(left, right) {
+    this.made += 1;
+    for (const path of this.candidates(left, right)) {
+      this.last = write2(path);
+      this.lastPath = path;
+      if ((left === null || left < this.last) && (right === null || this.last < right)) break;
+    }
+    return this.last;
+  }
+  /**
+   * @param {string | null} left
+   * @param {string | null} right
+   * @returns {Generator<Path>}
+   */
+  *candidates(left, right) {
+    const [last2, lastPath] = [this.last, this.lastPath];
+    const low = left === last2 ? lastPath : read(left);
+    const forwards = { side: AFTER, order: wholeOrder(BigInt(this.made)), maker: "" };
+    yield* this.inRow(low, left === last2, last2, forwards);
+    const high = right === last2 ? lastPath : read(right);
+    const backwards = { side: BEFORE, order: wholeOrder(BigInt(-this.made)), maker: "" };
+    yield* this.inRow(high, right === last2, last2, backwards);
+    const maker = this.client + number(this.made);
+    yield betweenPaths(low, high, maker);
+    yield [...low, { side: low.length > 0 ? AFTER : "", order: wholeOrder(0n), maker }];
+  }
+  /**
+   * Yield a place in the row that a neighbour lies in, or that it begins, if that row is this session's.
+   *
+   * @param {Path} path the neighbour's
+   * @param {boolean} isLast whether it is the position that was made last
+   * @param {string} last
+   * @param {Step} step
+   * @returns {Generator<Path>}
+   */
+  *inRow(path, isLast, last2, step) {
+    const above = path.slice(0, -1);
+    if (path.length > 1 && path[path.length - 1].side === step.side && this.isMine(above))
+      yield [...above, step];
+    if (isLast && this.isMine(path) && last2.length <= MAX_ROW_PATH) yield [...path, step];
+  }
+  /** @param {Path} path */
+  isMine(path) {
+    for (let at2 = path.length - 1; at2 >= 0; at2--) {
+      if (path[at2].maker !== "") return path[at2].maker.startsWith(this.client);
+    }
+    return false;
+  }
+};
+var betweenPaths = (low, high, maker) => {
+  let level = 0;
+  while (level < Math.min(low.length, high.length) && isSame2(low[level], high[level])) level += 1;
+  const [lower, higher] = [low[level], high[level]];
+  if (lower && higher && lower.side === higher.side && lower.order >= higher.order) {
+    return [...low, { side: AFTER, order: wholeOrder(0n), maker }];
+  }
+  const side = lower?.side ?? higher?.side ?? "";
+  const ceiling = higher?.side === side ? higher.order : null;
+  return [...low.slice(0, level), { side, order: orderBetween(lower?.order ?? null, ceiling), maker }];
+};
+var isSame2 = (a, b) => a.side === b.side && a.order === b.order && a.maker === b.maker;
+var write2 = (path) => path.map(({ side, order, maker }) => side + order + MARK + maker).join("") + END;
+var STEP = /([,/]?)([a-z][0-9a-z]+)\.((?:[0-9a-z]+)?)/y;
+var read = (position) => {
+  if (position === null) return NOWHERE;
+  const path = [];
+  STEP.lastIndex = 0;
+  for (let found = STEP.exec(position); found !== null; found = STEP.exec(position)) {
+    const [, side, order, maker] = found;
+    if (side === "" !== (path.length === 0) || !isOrder(order) || !isMaker(maker)) return NOWHERE;
+    path.push({ side, order, maker });
+    if (position[STEP.lastIndex] === END) return STEP.lastIndex === position.length - 1 ? path : NOWHERE;
+  }
+  return NOWHERE;
+};
+var isOrder = (order) => {
+  const [whole2, fraction] = splitOrder(order);
+  if (whole2 > MAX_WHOLE || whole2 < -MAX_WHOLE || fraction.endsWith("0")) return false;
+  return order === wholeOrder(whole2) + fraction;
+};
+var isMaker = (maker) => {
+  if (maker === "") return true;
+  const second = 1 + DIGITS.indexOf(maker[0]);
+  return second > 1 && second < maker.length && maker[second] !== "0" && second + 1 + DIGITS.indexOf(maker[second]) === maker.length;
+};
+
 // src/changes.js
-var Changes = class {
-  constructor() {
-    this.steps = [];
-    this.noted = /* @__PURE__ */ new Map();
+var Teller = class {
+  /**
+   * @param {Step[]} steps while the index is as they left it
+   * @param {() => number | null} deleter who made the deletions among them, if it is known
+   */
+  constructor(steps, deleter) {
+    this.steps = steps;
+    this.deleter = deleter;
     this.totals = /* @__PURE__ */ new Map();
-    this.disputed = /* @__PURE__ */ new Set();
-    this.fresh = /* @__PURE__ */ new Set();
+    this.written = /* @__PURE__ */ new Map();
+    this.quiet = /* @__PURE__ */ new Set();
   }
-  /**
-   * Note an entry that is about to become live.
-   *
-   * @param {Cells | Items} field
-   * @param {Entry} entry
-   */
-  noteAdded(field, entry) {
-    this.fresh.add(entry);
-    if (field instanceof Items) this.steps.push({ items: field, entry, gained: true });
-    else this.noteCell(field, entry.key);
-  }
-  /**
-   * Note an entry that is about to go.
-   *
-   * @param {Cells | Items} field
-   * @param {Entry} entry
-   */
-  noteRemoved(field, entry) {
-    if (field instanceof Items) this.steps.push({ items: field, entry, gained: false });
-    else this.noteCell(field, entry.key);
-  }
-  /** @param {RootChange} change */
-  noteRoot(change) {
-    this.steps.push(change);
-  }
-  /**
-   * Note the first step in a cell, for it knows what was there before.
-   *
-   * @param {Cells} cells
-   * @param {string} key
-   */
-  noteCell(cells, key) {
-    let keys2 = this.noted.get(cells);
-    if (keys2 === void 0) {
-      keys2 = /* @__PURE__ */ new Set();
-      this.noted.set(cells, keys2);
-      if (cells.code === COUNTER) this.totals.set(cells, cells.total());
-    }
-    if (keys2.has(key)) return;
-    keys2.add(key);
-    this.steps.push({ cells, key, before: cells.cells.get(key) ?? [] });
-  }
-  /**
-   * Turn what was noted into typed changes, and forget it.
-   *
-   * @param {Transaction} transaction
-   * @param {ReadonlyMap<number, string>} authors
-   * @returns {Change[]}
-   */
-  take(transaction, authors) {
-    if (this.steps.length === 0) return [];
-    const writer = onlyWriter(transaction);
+  /** Return the changes in the order of the steps. @returns {Told[]} */
+  changes() {
+    for (const step of this.steps) if ("cells" in step && step.cells.code === LISTED) this.noteWritten(step);
     const changes = [];
-    for (const step of this.steps) {
-      const change = this.changeOf(step, writer);
-      if (change === null) {
-        if ("cells" in step && step.cells.code <= CELL) this.disputed.add(step.cells);
-        continue;
-      }
-      const author = change.client === null ? null : authors.get(change.client) ?? "";
-      changes.push({ ...change, author, local: transaction.local });
+    for (let at2 = this.steps.length - 1; at2 >= 0; at2--) {
+      const step = this.steps[at2];
+      const change = "items" in step ? this.itemChange(step) : this.cellChange(step);
+      if (change !== null) changes.push(change);
+      else if ("cells" in step) this.noteQuiet(step);
     }
-    this.steps = [];
-    this.noted.clear();
-    this.totals.clear();
-    this.fresh.clear();
-    return changes;
+    return changes.reverse();
   }
-  /** @returns {FieldName[]} the fields that `take` found nothing new to read in, but another dispute */
-  takeDisputed() {
-    const fields = [...this.disputed].map(({ kind, name }) => ({ kind, name }));
-    this.disputed.clear();
-    return fields;
+  /** @param {CellStep} step */
+  noteWritten({ cells, key }) {
+    const keys2 = this.written.get(cells);
+    if (keys2 === void 0) this.written.set(cells, /* @__PURE__ */ new Set([key]));
+    else keys2.add(key);
   }
-  /**
-   * @param {CellStep | ItemStep | RootChange} step
-   * @param {number | null} writer whose the deletions are
-   * @returns {Step | null} null if nothing that is read changed
-   */
-  changeOf(step, writer) {
-    if ("items" in step) return itemChange(step, writer);
-    if ("clients" in step) return rootChange(step, writer);
-    if (step.cells.code === COUNTER) return this.counterChange(step);
-    return step.cells.code === ELEMENT ? elementChange(step, writer) : this.valueChange(step, writer);
+  /** @param {CellStep} step */
+  noteQuiet({ cells, key, before }) {
+    const after = cells.at(key);
+    if (cells.isDisputable && (before.length !== after.length || before[0] !== after[0]))
+      this.quiet.add(cells);
   }
   /**
    * @param {CellStep} step
-   * @param {number | null} writer
-   * @returns {Step | null}
+   * @returns {Told | null}
    */
-  valueChange({ cells, key, before: [before] }, writer) {
-    const after = cells.cells.get(key)?.[0];
-    if (before === after) return null;
-    const client = after !== void 0 && this.fresh.has(after) ? after.client : writer;
-    const shown = cells.code === CELL ? key : null;
+  cellChange(step) {
+    const { cells, key, before } = step;
+    if (cells.code === COUNTER) return this.counterChange(step);
+    const after = cells.at(key);
+    if (cells.code === ELEMENT) return this.elementChange(step, after);
+    if (cells.code === PLACE) return isSame(before[0], after[0]) ? null : this.placeChange(step);
+    if (cells.reader === null || before.length + after.length < 3) {
+      if (isSame(before[0], after[0])) return null;
+      return this.told(step, after, before[0]?.value, after[0]?.value);
+    }
+    const [old, value] = [picked(cells, before), picked(cells, after)];
+    const stays = before.length === 0 === (after.length === 0) && isEqual(old, value);
+    return stays ? null : this.told(step, after, old, value);
+  }
+  /**
+   * @param {CellStep} step
+   * @param {readonly Entry[]} after
+   * @param {unknown} old
+   * @param {unknown} value
+   * @returns {Told}
+   */
+  told({ cells, key, before }, after, old, value) {
     return {
       kind: cells.kind,
       field: cells.name,
-      key: shown,
-      old: before?.value,
-      value: after?.value,
-      client
+      key: cells.code === CELL || cells.code === LISTED ? key : null,
+      old,
+      value,
+      client: this.who(before, after),
+      action: before.length === 0 ? "added" : after.length === 0 ? "removed" : "changed"
+    };
+  }
+  /**
+   * A rival that comes to be read was written before: who deleted what was read made this change.
+   *
+   * @param {readonly Entry[]} before
+   * @param {readonly Entry[]} after
+   */
+  who(before, [first]) {
+    const came = first !== void 0 && !before.some((entry) => isSame(entry, first));
+    return came ? first.client : this.deleter();
+  }
+  /**
+   * @param {CellStep} step
+   * @param {readonly Entry[]} after
+   * @returns {Told | null}
+   */
+  elementChange({ cells, before }, after) {
+    if (before.length === 0 === (after.length === 0)) return null;
+    const came = after.length > 0;
+    return {
+      kind: cells.kind,
+      field: cells.name,
+      key: (after[0] ?? before[0]).value,
+      old: came ? void 0 : true,
+      value: came ? true : void 0,
+      client: this.who(before, after),
+      action: came ? "added" : "removed"
     };
   }
   /**
    * @param {CellStep} step
-   * @returns {Step | null}
+   * @returns {Told | null}
    */
   counterChange({ cells, key, before }) {
-    const difference = counted(cells.cells.get(key) ?? []) - counted(before);
-    if (difference === 0) return null;
-    const old = this.totals.get(cells) ?? 0;
-    const value = sum(old, difference);
-    this.totals.set(cells, value);
-    return { kind: cells.kind, field: cells.name, key: null, old, value, client: Number(key) };
+    const difference = cells.countedIn(cells.at(key)) - cells.countedIn(before);
+    if (difference === 0n) return null;
+    const value = this.totals.get(cells.name) ?? cells.counted;
+    this.totals.set(cells.name, value - difference);
+    const [old, now] = [value - difference, value].map(narrowed2);
+    return {
+      kind: "counter",
+      field: cells.name,
+      key: null,
+      old,
+      value: now,
+      client: Number(key),
+      action: "changed"
+    };
+  }
+  /**
+   * @param {CellStep} step
+   * @returns {Told | null} null if the item came, went or changed, too, which says more
+   */
+  placeChange({ cells, key }) {
+    const items2 = (
+      /** @type {import('./cells.js').Order} */
+      cells.order.items
+    );
+    const entries = items2.at(key);
+    if (entries.length === 0) return null;
+    if (this.written.get(items2)?.has(key)) return null;
+    const value = picked(items2, entries);
+    const client = cells.at(key)[0]?.client ?? this.deleter();
+    return { kind: "list", field: cells.name, key, old: value, value, client, action: "moved" };
+  }
+  /**
+   * @param {ItemStep} step
+   * @returns {Told}
+   */
+  itemChange({ items: items2, entry, gained }) {
+    const [old, value] = gained ? [void 0, entry.value] : [entry.value, void 0];
+    const client = gained ? entry.client : this.deleter();
+    const action = gained ? "added" : "removed";
+    return { kind: items2.kind, field: items2.name, key: null, old, value, client, action };
   }
 };
-var elementChange = ({ cells, key, before: [before] }, writer) => {
-  const after = cells.cells.get(key)?.[0];
-  const entry = after ?? before;
-  if (entry === void 0 || before === void 0 === (after === void 0)) return null;
-  const [old, value, client] = after ? [void 0, true, after.client] : [true, void 0, writer];
-  return { kind: cells.kind, field: cells.name, key: shownKey(entry), old, value, client };
+var rootChange = ({ clients, ...change }, deleter) => {
+  const [only] = clients;
+  const client = clients.size > 1 ? null : only ?? deleter();
+  const isCell = change.kind === "plain-map" && change.key !== null;
+  return { ...change, client, action: isCell ? cameOrWent(change) : "changed" };
 };
-var itemChange = ({ items: items2, entry, gained }, writer) => {
-  const [old, value] = gained ? [void 0, entry.value] : [entry.value, void 0];
-  return {
-    kind: items2.kind,
-    field: items2.name,
-    key: null,
-    old,
-    value,
-    client: gained ? entry.client : writer
-  };
-};
-var rootChange = ({ clients, ...change }, writer) => {
-  const [only = writer] = clients;
-  return { ...change, client: clients.size > 1 ? null : only };
-};
-var shownKey = (entry) => entry.kind === CELL ? entry.key : entry.kind === ELEMENT ? entry.value : null;
-var sum = (total, difference) => {
-  const exact = BigInt(total) + BigInt(difference);
-  return Number.isSafeInteger(Number(exact)) ? Number(exact) : exact;
+var cameOrWent = ({ old, value }) => value === void 0 ? "removed" : old === void 0 ? "added" : "changed";
+var picked = (cells, entries) => entries.length > 1 && cells.reader !== null ? cells.reader.pick(entries) : entries[0]?.value;
+var isEqual = (a, b) => a === void 0 || b === void 0 ? a === b : canonical(pack(a)) === canonical(pack(b));
+var shownKey = (entry) => {
+  if (entry.kind === CELL || entry.kind === LISTED) return entry.key;
+  return entry.kind === ELEMENT ? entry.value : null;
 };
 var onlyWriter = (transaction) => {
   let writer = null;
@@ -10914,52 +12130,267 @@ var onlyWriter = (transaction) => {
   return writer;
 };
 
+// src/clock.js
+var EPOCH_MS = 15778368e5;
+var TICKS_PER_MS = 4096;
+var MAX_AHEAD_MS = 5 * 60 * 1e3;
+var stampMs = (stamp) => Math.floor(stamp / TICKS_PER_MS) + EPOCH_MS;
+var HybridClock = class {
+  /**
+   * @param {() => number} [now] the wall clock, in milliseconds since the Unix epoch
+   * @param {number} [offset] where the counter of each millisecond begins, from 0 to 4,095: with one of its own a
+   *   session rarely makes a stamp that another one makes, too
+   */
+  constructor(now = Date.now, offset = 0) {
+    this.now = now;
+    this.offset = offset;
+    this.last = 0;
+  }
+  /** Return a stamp greater than every stamp made or seen. */
+  tick() {
+    const stamp = (Math.floor(this.now()) - EPOCH_MS) * TICKS_PER_MS + this.offset;
+    this.last = stamp > this.last ? stamp : this.last + 1;
+    return this.last;
+  }
+  /**
+   * Move past a stamp that somebody else made. One that lies more than MAX_AHEAD_MS ahead of the wall clock is not
+   * followed: a single broken clock would otherwise drag everybody's along.
+   *
+   * @param {number} stamp
+   */
+  observe(stamp) {
+    if (stamp > this.last && stampMs(stamp) <= this.now() + MAX_AHEAD_MS) this.last = stamp;
+  }
+};
+
+// src/disputes.js
+var SUPERSEDED_KEPT = 1024;
+var DELETIONS_KEPT = 4096;
+var Disputes = class {
+  constructor() {
+    this.superseded = [];
+    this.next = 0;
+    this.deletions = /* @__PURE__ */ new Map();
+    this.revived = /* @__PURE__ */ new Map();
+  }
+  /**
+   * Note entries that were live and are not any more.
+   *
+   * @param {readonly Entry[]} entries
+   */
+  supersede(entries) {
+    for (const entry of entries) {
+      this.superseded[this.next] = entry;
+      this.next = (this.next + 1) % SUPERSEDED_KEPT;
+    }
+  }
+  /**
+   * Return what was superseded in a cell, the last one first, as far as it is remembered.
+   *
+   * @param {{ kind: number, field: string, key: string }} cell
+   * @returns {Generator<Entry>}
+   */
+  *before({ kind, field, key }) {
+    const { length: length2 } = this.superseded;
+    for (let back = 1; back <= length2; back++) {
+      const entry = this.superseded[(this.next - back + length2) % length2];
+      if (entry.field === field && entry.key === key && entry.kind === kind) yield entry;
+    }
+  }
+  /**
+   * Note that a transaction left a cell empty.
+   *
+   * @param {Deletion} deletion
+   */
+  deleted(deletion) {
+    const place = placeOf(deletion.cells, deletion.key);
+    this.revived.get(deletion.cells)?.delete(deletion.key);
+    this.deletions.delete(place);
+    this.deletions.set(place, deletion);
+    if (this.deletions.size > DELETIONS_KEPT) {
+      const [oldest] = this.deletions.keys();
+      this.deletions.delete(oldest);
+    }
+  }
+  /**
+   * Tell whether a cell is remembered as deleted.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   */
+  isDeleted(cells, key) {
+    return this.deletions.has(placeOf(cells, key));
+  }
+  /**
+   * Note that a transaction filled an empty cell.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   * @returns {boolean} whether it was done by somebody who did not know it deleted
+   */
+  written(cells, key) {
+    const place = placeOf(cells, key);
+    const deletion = this.deletions.get(place);
+    const entries = cells.at(key);
+    if (deletion === void 0 || entries.length === 0) return false;
+    this.deletions.delete(place);
+    const { stamp } = deletion.entry;
+    if (!entries.some(({ ancestor }) => ancestor > 0 && ancestor === stamp)) return false;
+    const revivals = this.revived.get(cells) ?? /* @__PURE__ */ new Map();
+    this.revived.set(cells, revivals.set(key, { deletion, entry: entries[0] }));
+    return true;
+  }
+  /**
+   * Return the keys of a field's cells that may be in conflict.
+   *
+   * @param {Cells} cells
+   * @returns {string[]}
+   */
+  keys(cells) {
+    const revived = this.revived.get(cells);
+    return [.../* @__PURE__ */ new Set([...cells.disputed, ...revived?.keys() ?? []])].sort();
+  }
+  /**
+   * Look into what a cell holds. Entries of one value are one rival, the one that is read first: there is nothing to
+   * choose between them.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   * @returns {Dispute | null} null if it is not in conflict
+   */
+  look(cells, key) {
+    const entries = distinct(cells.at(key));
+    const deletion = this.deletionOf(cells, key);
+    if (deletion !== null) return { kind: "deleted_modified", entries, deletion, ancestor: deletion.entry };
+    if (entries.length < 2) return null;
+    return { kind: kindOf(entries), entries, deletion, ancestor: this.ancestor(entries) };
+  }
+  /**
+   * @param {Cells} cells
+   * @param {string} key
+   * @returns {Deletion | null}
+   */
+  deletionOf(cells, key) {
+    const revivals = this.revived.get(cells);
+    const revival = revivals?.get(key);
+    if (revival === void 0) return null;
+    if (cells.at(key).some((entry) => isSame(entry, revival.entry))) return revival.deletion;
+    revivals?.delete(key);
+    return null;
+  }
+  /**
+   * Return the youngest entry that all rivals descend from, as far as this replica remembers.
+   *
+   * @param {Entry[]} rivals
+   * @returns {Entry | null}
+   */
+  ancestor([first, ...others]) {
+    const lines = others.map((rival) => new Set([...this.line(rival)].map(({ stamp }) => stamp)));
+    for (const entry of this.line(first)) if (lines.every((line) => line.has(entry.stamp))) return entry;
+    return null;
+  }
+  /**
+   * The entries that one descends from, the youngest first.
+   *
+   * @param {Entry} entry
+   * @returns {Generator<Entry>}
+   */
+  *line(entry) {
+    let before = this.find(entry);
+    while (before !== void 0) {
+      yield before;
+      before = this.find(before);
+    }
+  }
+  /**
+   * @param {Entry} entry
+   * @returns {Entry | undefined}
+   */
+  find(entry) {
+    if (entry.ancestor === 0) return void 0;
+    for (const old of this.before(entry)) if (old.stamp === entry.ancestor) return old;
+    return void 0;
+  }
+};
+var placeOf = ({ code, name }, key) => `${code}${name.length} ${name}${key}`;
+var distinct = (entries) => {
+  if (entries.length < 2) return [...entries];
+  const values = /* @__PURE__ */ new Set();
+  return entries.filter(({ packed: packed2 }) => {
+    const value = canonical(packed2);
+    return !values.has(value) && values.add(value);
+  });
+};
+var kindOf = (entries) => {
+  const types = new Set(entries.map(({ value }) => typeOf(value)));
+  types.delete("null");
+  return types.size > 1 ? "type_mismatch" : "concurrent_modification";
+};
+var typeOf = (value) => {
+  if (value === null || value === void 0) return "null";
+  if (Array.isArray(value)) return "array";
+  if (value instanceof Uint8Array) return "bytes";
+  return typeof value === "bigint" ? "number" : typeof value;
+};
+
 // src/lanes.js
 var ROOT = "lanes";
+var SEGMENT_SIZE = 256;
 var Segment = class {
   /**
    * @param {number} client
    * @param {Lanes} lanes
+   * @param {Y.Array<unknown>} type
    */
-  constructor(client, lanes) {
+  constructor(client, lanes, type) {
     this.client = client;
     this.lanes = lanes;
+    this.type = type;
     this.entries = [];
   }
   /**
    * @param {number} at
    * @param {unknown[]} values
    */
-  insert(at, values) {
+  insert(at2, values) {
     const entries = values.map((value) => readEntry(value, this.client));
-    splice(this.entries, at, entries);
-    for (const entry of entries) this.lanes.added(entry);
+    splice(this.entries, at2, entries);
+    for (const entry of entries) {
+      entry.segment = this;
+      this.lanes.added(entry);
+    }
   }
   /**
    * @param {number} at
    * @param {number} count
    */
-  delete(at, count) {
-    for (const entry of this.entries.splice(at, count)) this.lanes.removed(entry);
+  delete(at2, count) {
+    for (const entry of this.entries.splice(at2, count)) {
+      entry.segment = null;
+      this.lanes.removed(entry);
+    }
+    if (this.entries.length === 0) this.lanes.spend(this);
   }
 };
 var Lane = class {
   /**
    * @param {number} client
    * @param {Lanes} lanes
+   * @param {Y.Array<unknown>} type
    */
-  constructor(client, lanes) {
+  constructor(client, lanes, type) {
     this.client = client;
     this.lanes = lanes;
+    this.type = type;
     this.places = [];
   }
   /**
    * @param {number} at
    * @param {unknown[]} types
    */
-  insert(at, types) {
+  insert(at2, types) {
     const places = types.map((type) => ({ type, segment: this.lanes.openSegment(type, this.client) }));
-    splice(this.places, at, places);
+    splice(this.places, at2, places);
     for (const { type, segment } of places) {
       if (segment !== null) segment.insert(
         0,
@@ -10972,8 +12403,8 @@ var Lane = class {
    * @param {number} at
    * @param {number} count
    */
-  delete(at, count) {
-    for (const { type, segment } of this.places.splice(at, count)) {
+  delete(at2, count) {
+    for (const { type, segment } of this.places.splice(at2, count)) {
       this.lanes.mirrors.delete(type);
       segment?.delete(0, segment.entries.length);
     }
@@ -10985,27 +12416,42 @@ var Lanes = class {
    * @param {LaneListener} listener called for what is there already, too
    */
   constructor(ydoc, listener) {
+    this.ydoc = ydoc;
     this.listener = listener;
     this.authors = /* @__PURE__ */ new Map();
     this.headers = /* @__PURE__ */ new Map();
     this.mirrors = /* @__PURE__ */ new Map();
     this.types = /* @__PURE__ */ new Map();
+    this.spent = /* @__PURE__ */ new Set();
     this.root = /** @type {Y.Map<unknown>} */
     ydoc.getMap(ROOT);
-    this.onEvents = this.onEvents.bind(this);
-    for (const key of this.root.keys()) this.openLane(key);
-    this.root.observeDeep(this.onEvents);
+    this.onEvent = this.onEvent.bind(this);
+    this.root.observe(this.onEvent);
+    this.readAll();
   }
   /** Stop observing the document. */
   destroy() {
-    this.root.unobserveDeep(this.onEvents);
+    this.root.unobserve(this.onEvent);
+    for (const type of this.mirrors.keys()) type.unobserve(this.onEvent);
   }
-  /** @param {Array<Y.YEvent<any>>} events in order of depth, as Yjs delivers them */
-  onEvents(events) {
-    for (const event of events) {
-      if (event.target === this.root) this.replaceLanes(event.changes.keys.keys());
-      else this.follow(event);
-    }
+  /** Read every lane anew, into an index that is empty. */
+  readAll() {
+    for (const type of this.mirrors.keys()) type.unobserve(this.onEvent);
+    const { authors, headers, mirrors, types, spent } = this;
+    for (const forgotten of [authors, headers, mirrors, types, spent]) forgotten.clear();
+    for (const key of this.root.keys()) this.openLane(key);
+  }
+  /**
+   * Follow what happened to one type. Each is observed by itself, because Yjs works out the paths of all events for
+   * those who observe deeply; in which order they come does not matter.
+   *
+   * @param {Y.YEvent<any>} event
+   * @param {Y.Transaction} transaction
+   */
+  onEvent(event, transaction) {
+    if (this.listener.isKnown(transaction)) return;
+    if (event.target === this.root) this.replaceLanes(event.changes.keys.keys());
+    else this.integrate(event);
   }
   /** @param {Iterable<string>} keys */
   replaceLanes(keys2) {
@@ -11015,20 +12461,20 @@ var Lanes = class {
     }
   }
   /** @param {Y.YEvent<any>} event */
-  follow(event) {
+  integrate(event) {
     const mirror = this.mirrors.get(event.target);
     if (mirror === void 0) return;
-    let at = 0;
+    let at2 = 0;
     for (
       const step of
       /** @type {Delta} */
       event.changes.delta
     ) {
-      at += step.retain ?? 0;
-      if (step.delete) mirror.delete(at, step.delete);
+      at2 += step.retain ?? 0;
+      if (step.delete) mirror.delete(at2, step.delete);
       if (step.insert) {
-        mirror.insert(at, step.insert);
-        at += step.insert.length;
+        mirror.insert(at2, step.insert);
+        at2 += step.insert.length;
       }
     }
   }
@@ -11037,19 +12483,27 @@ var Lanes = class {
     const type = this.root.get(key);
     const client = Number(key);
     if (!(type instanceof YArray) || !isClient(client, key)) return;
-    const lane = new Lane(client, this);
-    this.mirrors.set(type, lane);
+    const lane = new Lane(client, this, type);
+    this.mirror(type, lane);
     this.types.set(key, type);
     lane.insert(0, type.toArray());
   }
   /** @param {string} key */
   closeLane(key) {
     const type = this.types.get(key);
-    const lane = this.mirrors.get(type);
-    if (!(lane instanceof Lane)) return;
+    const lane = type === void 0 ? void 0 : this.mirrors.get(type);
+    if (type === void 0 || !(lane instanceof Lane)) return;
     this.types.delete(key);
     this.mirrors.delete(type);
     lane.delete(0, lane.places.length);
+  }
+  /**
+   * @param {Y.Array<unknown>} type
+   * @param {Lane | Segment} mirror
+   */
+  mirror(type, mirror) {
+    this.mirrors.set(type, mirror);
+    type.observe(this.onEvent);
   }
   /**
    * @param {unknown} type
@@ -11058,8 +12512,8 @@ var Lanes = class {
    */
   openSegment(type, client) {
     if (!(type instanceof YArray)) return null;
-    const segment = new Segment(client, this);
-    this.mirrors.set(type, segment);
+    const segment = new Segment(client, this, type);
+    this.mirror(type, segment);
     return segment;
   }
   /** @param {Entry} entry */
@@ -11098,12 +12552,467 @@ var Lanes = class {
       );
     }
   }
+  // Writing
+  /**
+   * Delete and append entries, inside a Yjs transaction; the index has them already, since the edits were seen when
+   * they were made.
+   *
+   * @param {number} client this session's client id
+   * @param {string} agent the name that its lane's header shall bear
+   * @param {Writing} writing
+   */
+  write(client, agent, { doomed, fresh, signs }) {
+    const before = this.headers.get(client)?.[0];
+    const lane = this.own(client);
+    if (before === void 0) this.appendHeader(lane, agent);
+    for (const entry of doomed) this.delete(entry);
+    for (const entry of fresh) this.append(lane, entry);
+    if (signs && before !== void 0) {
+      this.removed(before);
+      this.delete(before);
+      this.appendHeader(lane, agent);
+    }
+    if (this.spent.size > 0) this.retire(lane);
+  }
+  /**
+   * Return this session's lane, which somebody may have deleted.
+   *
+   * @param {number} client
+   * @returns {Lane}
+   */
+  own(client) {
+    const key = String(client);
+    const opened = this.types.get(key);
+    const known = opened === void 0 ? void 0 : this.mirrors.get(opened);
+    if (known instanceof Lane) return known;
+    const type = this.root.set(key, new YArray());
+    const lane = new Lane(client, this, type);
+    this.mirror(type, lane);
+    this.types.set(key, type);
+    return lane;
+  }
+  /**
+   * @param {Lane} lane
+   * @param {string} agent
+   */
+  appendHeader(lane, agent) {
+    const header = headerEntry(agent, lane.client);
+    this.append(lane, header);
+    this.added(header);
+  }
+  /**
+   * @param {Lane} lane
+   * @param {Entry} entry
+   */
+  append(lane, entry) {
+    let segment = lane.places.at(-1)?.segment;
+    if (!segment || segment.entries.length >= SEGMENT_SIZE) segment = this.appendSegment(lane);
+    segment.type.push([entry.raw]);
+    segment.entries.push(entry);
+    entry.segment = segment;
+  }
+  /** @param {Lane} lane */
+  appendSegment(lane) {
+    const type = new YArray();
+    lane.type.push([type]);
+    const segment = (
+      /** @type {Segment} */
+      this.openSegment(type, lane.client)
+    );
+    lane.places.push({ type, segment });
+    return segment;
+  }
+  /** @param {Entry} entry */
+  delete(entry) {
+    const segment = (
+      /** @type {Segment} */
+      entry.segment
+    );
+    const at2 = segment.entries.indexOf(entry);
+    segment.type.delete(at2, 1);
+    segment.entries.splice(at2, 1);
+    entry.segment = null;
+    if (segment.entries.length === 0) this.spend(segment);
+  }
+  /** @param {Segment} segment one that is empty */
+  spend(segment) {
+    if (segment.client === this.ydoc.clientID) this.spent.add(segment);
+  }
+  /**
+   * Delete this session's segments that are empty, but for the last; nobody else may, it could be appending to it.
+   *
+   * @param {Lane} lane
+   */
+  retire(lane) {
+    for (const segment of this.spent) {
+      const at2 = lane.places.findIndex((place) => place.segment === segment);
+      if (segment.entries.length > 0 || at2 < 0 || at2 === lane.places.length - 1) continue;
+      lane.type.delete(at2, 1);
+      lane.places.splice(at2, 1);
+      this.mirrors.delete(segment.type);
+    }
+    this.spent.clear();
+  }
 };
 var isClient = (client, key) => Number.isSafeInteger(client) && client >= 0 && String(client) === key;
-var splice = (list, at, added) => {
-  const tail = list.splice(at);
+var splice = (list, at2, added) => {
+  const tail = list.splice(at2);
   for (const item of added) list.push(item);
   for (const item of tail) list.push(item);
+};
+
+// src/path.js
+var escape2 = (name) => /[~/]/.test(name) ? name.replaceAll("~", "~0").replaceAll("/", "~1") : name;
+var unescape2 = (part) => part.includes("~") ? part.replaceAll("~1", "/").replaceAll("~0", "~") : part;
+var child = (parent, name) => parent === "" ? escape2(name) : `${parent}/${escape2(name)}`;
+var split = (path) => path.split("/").map(unescape2);
+
+// src/branch.js
+var Branch = class _Branch {
+  /** @param {Branch | null} parent */
+  constructor(parent) {
+    this.parent = parent;
+    this.children = /* @__PURE__ */ new Map();
+    this.fields = /* @__PURE__ */ new Set();
+    this.text = null;
+    this.live = 0;
+  }
+  /**
+   * Return the branch of a path below this one, which is made if there is none.
+   *
+   * @param {string} path
+   * @returns {Branch}
+   */
+  at(path) {
+    let branch = this;
+    for (const name of split(path)) branch = branch.child(name);
+    return branch;
+  }
+  /**
+   * @param {string} name
+   * @returns {Branch}
+   */
+  child(name) {
+    let found = this.children.get(name);
+    if (found === void 0) {
+      found = new _Branch(this);
+      this.children.set(name, found);
+    }
+    return found;
+  }
+  /**
+   * Take note that a field at this path has become smaller or larger.
+   *
+   * @param {number} before
+   * @param {number} after
+   */
+  resized(before, after) {
+    if (before === 0 === (after === 0)) return;
+    const gained = after > 0 ? 1 : -1;
+    for (let branch = (
+      /** @type {Branch | null} */
+      this
+    ); branch !== null; branch = branch.parent) {
+      branch.live += gained;
+    }
+  }
+  /** Every branch from this one down. @returns {Generator<Branch>} */
+  *walk() {
+    yield this;
+    for (const child2 of this.children.values()) yield* child2.walk();
+  }
+};
+
+// src/steps.js
+var net = (steps) => {
+  if (steps.length < 2) return steps;
+  const seen = /* @__PURE__ */ new Map();
+  const gains = gainsOf(steps);
+  return steps.filter((step) => "items" in step ? isNet(step, gains) : isFirst(step, seen));
+};
+var isFirst = ({ cells, key }, seen) => {
+  const keys2 = seen.get(cells);
+  if (keys2 === void 0) seen.set(cells, /* @__PURE__ */ new Set([key]));
+  else if (keys2.has(key)) return false;
+  else keys2.add(key);
+  return true;
+};
+var isNet = (step, gains) => {
+  if (gains === null) return true;
+  const name = itemName(step);
+  const left = gains.get(name) ?? 0;
+  if (left === 0 || left > 0 !== step.gained) return false;
+  gains.set(name, left - (step.gained ? 1 : -1));
+  return true;
+};
+var gainsOf = (steps) => {
+  const items2 = steps.filter((step) => "items" in step);
+  if (items2.every(({ gained }) => gained) || !items2.some(({ gained }) => gained)) return null;
+  const gains = /* @__PURE__ */ new Map();
+  for (const step of items2) {
+    const name = itemName(step);
+    gains.set(name, (gains.get(name) ?? 0) + (step.gained ? 1 : -1));
+  }
+  return gains;
+};
+var itemName = ({ entry }) => `${entry.client} ${latin1(entry.raw, 0, entry.raw.length)}`;
+
+// src/liveindex.js
+var LiveIndex = class {
+  constructor() {
+    this.fields = /* @__PURE__ */ new Map();
+    this.root = new Branch(null);
+    this.disputes = new Disputes();
+    this.live = 0;
+    this.noting = false;
+    this.steps = [];
+    this.shrunk = [];
+    this.filled = [];
+    this.disputed = [];
+    this.unfit = [];
+  }
+  // Finding
+  /**
+   * Return a field if it is known.
+   *
+   * @param {number} code
+   * @param {string} name
+   */
+  find(code, name) {
+    return this.fields.get(`${code}${name}`);
+  }
+  /**
+   * Return the cells of a field; the same object for the life of the index.
+   *
+   * @param {number} code
+   * @param {string} name
+   * @returns {Cells}
+   */
+  cells(code, name) {
+    const key = `${code}${name}`;
+    const found = (
+      /** @type {Cells | undefined} */
+      this.fields.get(key)
+    );
+    if (found !== void 0) return found;
+    const cells = this.opened(key, new Cells(code, name, this.branch(name)));
+    if (code === LISTED) new Order(cells, this.cellsBeside(PLACE, name));
+    else if (code === PLACE) new Order(this.cellsBeside(LISTED, name), cells);
+    return cells;
+  }
+  /**
+   * @param {number} code
+   * @param {string} name
+   */
+  cellsBeside(code, name) {
+    return this.opened(`${code}${name}`, new Cells(code, name, this.branch(name)));
+  }
+  /**
+   * Return the items of a log; the same object for the life of the index.
+   *
+   * @param {string} name
+   * @returns {Items}
+   */
+  items(name) {
+    const key = `${ITEM}${name}`;
+    const found = (
+      /** @type {Items | undefined} */
+      this.fields.get(key)
+    );
+    return found ?? this.opened(key, new Items(name, this.branch(name)));
+  }
+  /**
+   * @template {Cells | Items} F
+   * @param {string} key
+   * @param {F} field
+   * @returns {F}
+   */
+  opened(key, field) {
+    this.fields.set(key, field);
+    field.branch?.fields.add(field);
+    return field;
+  }
+  /**
+   * @param {string} name
+   * @returns {Branch | null} null at the root, whose fields are in no branch
+   */
+  branch(name) {
+    return name.includes("/") ? this.root.at(name) : null;
+  }
+  // Following
+  /**
+   * Take in an entry that became live.
+   *
+   * @param {Entry} entry
+   */
+  add(entry) {
+    if (entry.kind === ITEM) this.turn(this.items(entry.field), entry, true);
+    else {
+      const cells = this.cells(entry.kind, entry.field);
+      this.put(cells, entry.key, withEntry(cells.at(entry.key), entry));
+      this.checkFit(cells, entry);
+    }
+  }
+  /**
+   * Note an entry that does not fit its schema.
+   *
+   * @param {Cells} cells
+   * @param {Entry} entry
+   */
+  checkFit(cells, entry) {
+    if (cells.reader !== null && !cells.reader.fits(entry)) this.unfit.push({ cells, key: entry.key });
+  }
+  /**
+   * Forget an entry that is live no more.
+   *
+   * @param {Entry} entry
+   */
+  drop(entry) {
+    if (entry.kind === ITEM) this.turn(this.items(entry.field), entry, false);
+    else {
+      const cells = this.cells(entry.kind, entry.field);
+      const entries = cells.at(entry.key);
+      const left = entries.length === 1 ? NOTHING : entries.filter((other) => other !== entry);
+      this.put(cells, entry.key, left);
+    }
+  }
+  /**
+   * Replace what a cell holds.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   * @param {readonly Entry[]} entries
+   */
+  put(cells, key, entries) {
+    const before = cells.at(key);
+    if (this.noting) this.note(cells, key, before);
+    this.live += entries.length - before.length;
+    if (cells.isDisputable) {
+      if (before.length > 0) this.disputes.supersede(before);
+      this.mind(cells, key, before, entries);
+    }
+    cells.put(key, entries);
+  }
+  /**
+   * What goes is mostly followed by what supersedes it, and of a cell the first step says it all.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   * @param {readonly Entry[]} before
+   */
+  note(cells, key, before) {
+    const last2 = this.steps.at(-1);
+    if (last2 !== void 0 && "cells" in last2 && last2.cells === cells && last2.key === key) return;
+    this.steps.push({ cells, key, before });
+  }
+  /**
+   * Note what `settle` will have to look at.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   * @param {readonly Entry[]} before
+   * @param {readonly Entry[]} entries
+   */
+  mind(cells, key, before, entries) {
+    if (before.length === 0) {
+      if (this.disputes.deletions.size > 0) this.filled.push({ cells, key });
+    } else if (entries.length === 0 || before.length > 1 && entries.length < before.length) {
+      this.shrunk.push({ cells, key, before });
+    }
+    if (entries.length > 1 && entries.length > before.length) this.disputed.push({ cells, key });
+  }
+  /**
+   * @param {Items} items
+   * @param {Entry} entry
+   * @param {boolean} gained
+   */
+  turn(items2, entry, gained) {
+    if (gained) items2.add(entry);
+    else items2.remove(entry);
+    this.live += gained ? 1 : -1;
+    if (this.noting) this.steps.push({ items: items2, entry, gained });
+  }
+  /** Drop every entry; the cells and items handed out stay valid. */
+  forgetAll() {
+    for (const field of [...this.fields.values()]) {
+      if (field instanceof Items) for (const entry of [...field.live]) this.turn(field, entry, false);
+      else for (const key of [...field.cells.keys()]) this.put(field, key, NOTHING);
+    }
+  }
+  // Ending a transaction
+  /** Take what the steps noted come to. @returns {Step[]} */
+  takeSteps() {
+    const { steps } = this;
+    if (steps.length === 0) return steps;
+    this.steps = [];
+    return net(steps);
+  }
+  /** Take back every step noted, the last one first. */
+  undo() {
+    const { steps } = this;
+    this.steps = [];
+    this.noting = false;
+    for (const step of steps.reverse()) {
+      if ("items" in step) this.turn(step.items, step.entry, !step.gained);
+      else this.put(step.cells, step.key, step.before);
+    }
+    this.shrunk = [];
+    this.filled = [];
+    this.disputed = [];
+    this.unfit = [];
+  }
+  /**
+   * End a transaction: note deletions and what stands in for what does not fit.
+   *
+   * @param {() => number | null} deleter who made the deletions, if it is known
+   * @param {() => number} now a stamp
+   * @returns {Place[]} the cells that came into conflict, or got another rival
+   */
+  settle(deleter, now) {
+    if (this.shrunk.length > 0) this.noteDeletions(deleter, now);
+    if (this.unfit.length > 0) this.standIn();
+    const { disputed, filled } = this;
+    if (disputed.length > 0) this.disputed = [];
+    if (filled.length === 0) return disputed;
+    this.filled = [];
+    return [...disputed, ...filled.filter(({ cells, key }) => this.disputes.written(cells, key))];
+  }
+  /**
+   * @param {() => number | null} deleter
+   * @param {() => number} now
+   */
+  noteDeletions(deleter, now) {
+    const { shrunk } = this;
+    this.shrunk = [];
+    const greatest = /* @__PURE__ */ new Map();
+    for (const { cells, key, before } of shrunk) {
+      if (cells.cells.has(key)) continue;
+      const keys2 = greatest.get(cells) ?? /* @__PURE__ */ new Map();
+      if (!(keys2.get(key)?.stamp >= before[0].stamp)) greatest.set(cells, keys2.set(key, before[0]));
+    }
+    for (const [cells, keys2] of greatest) {
+      for (const [key, entry] of keys2) {
+        cells.standIns.delete(key);
+        this.disputes.deleted({ cells, key, entry, client: deleter(), seenAt: now() });
+      }
+    }
+  }
+  /** Keep what a cell held, if nothing that it holds now fits its schema. */
+  standIn() {
+    const { unfit } = this;
+    this.unfit = [];
+    for (const { cells, key } of unfit) {
+      const { reader } = cells;
+      if (reader === null || !cells.isDisputable || this.disputes.isDeleted(cells, key)) continue;
+      if (cells.at(key).some(reader.fits)) continue;
+      const cell = { kind: cells.code, field: cells.name, key };
+      for (const entry of this.disputes.before(cell)) {
+        if (!reader.fits(entry)) continue;
+        cells.standIns.set(key, entry);
+        break;
+      }
+    }
+  }
 };
 
 // src/roots.js
@@ -11117,13 +13026,16 @@ var Roots = class {
   /**
    * @param {Y.Doc} ydoc
    * @param {string} except the root that is none of ours
-   * @param {(change: RootChange) => void} listener
+   * @param {RootListener} listener
    */
   constructor(ydoc, except, listener) {
     this.ydoc = ydoc;
     this.except = except;
     this.listener = listener;
     this.known = /* @__PURE__ */ new Map();
+    this.unclear = /* @__PURE__ */ new Set();
+    this.walk = ydoc.share.keys();
+    this.met = 0;
     this.discover();
   }
   /**
@@ -11132,11 +13044,38 @@ var Roots = class {
    * @returns {RootChange[]} one for each
    */
   discover() {
+    const { share } = this.ydoc;
+    for (; this.met < share.size; this.met++) this.unclear.add(String(this.walk.next().value));
+    if (this.unclear.size === 0) return [];
+    this.unclear.delete(this.except);
     const found = [];
-    for (const [name, type] of this.ydoc.share) {
-      if (name !== this.except && !this.known.has(name) && this.open(name, type)) found.push(this.first(name));
+    for (const name of [...this.unclear]) {
+      const type = (
+        /** @type {Y.AbstractType<any>} */
+        share.get(name)
+      );
+      if (this.known.has(name)) this.unclear.delete(name);
+      else if (this.open(name, type)) found.push(this.first(name));
     }
     return found;
+  }
+  /**
+   * Return a root text, which becomes part of the document when it is first asked for.
+   *
+   * @param {string} name
+   * @returns {Y.Text}
+   * @throws {SchemaError} if the name is that of the lanes, or of a root of another type
+   */
+  text(name) {
+    const known = this.known.get(name);
+    if (known?.kind === "text") return known.type;
+    if (name === this.except || known !== void 0) {
+      const what = name === this.except ? "this root belongs to the typed cells" : `this root is a ${known?.kind}`;
+      throw new SchemaError(what, { subject: name, remedy: "choose another name" });
+    }
+    const type = this.ydoc.getText(name);
+    this.open(name, type);
+    return type;
   }
   /**
    * @param {string} name
@@ -11157,14 +13096,18 @@ var Roots = class {
    * @returns {boolean} whether its kind is known
    */
   open(name, type) {
-    const kind = kindOf(type);
+    const kind = kindOf2(type);
     if (kind === null) return false;
     const opened = this.ydoc.get(name, CONSTRUCTORS[kind]);
     const onEvents = (events) => {
-      for (const event of events) for (const change of changesOf(kind, name, event)) this.listener(change);
+      if (!this.listener.listens()) return;
+      for (const event of events)
+        for (const change of changesOf(kind, name, event)) this.listener.changed(change);
     };
     opened.observeDeep(onEvents);
     this.known.set(name, { kind, type: opened, stop: () => opened.unobserveDeep(onEvents) });
+    this.unclear.delete(name);
+    if (kind === "text") this.listener.foundText(name);
     return true;
   }
   /**
@@ -11184,7 +13127,7 @@ var Roots = class {
     this.known.clear();
   }
 };
-var kindOf = (type) => {
+var kindOf2 = (type) => {
   for (const [kind, constructor] of Object.entries(CONSTRUCTORS)) {
     if (type instanceof constructor) return (
       /** @type {RootKind} */
@@ -11206,7 +13149,8 @@ var kindOfContent = (content) => {
 };
 var isXml = (type) => type instanceof YXmlFragment || type instanceof YXmlText || type instanceof YXmlHook;
 function* changesOf(kind, field, event) {
-  const clients = clientsOf(event.target, (item) => event.adds(item));
+  const writer = onlyWriter(event.transaction);
+  const clients = writer === null ? clientsOf(event.target, (item) => event.adds(item)) : /* @__PURE__ */ new Set([writer]);
   const path = event.path.map(String);
   const where = path.length > 0 ? path.join(".") : null;
   const delta = event.target instanceof YMap ? [] : event.delta;
@@ -11228,36 +13172,316 @@ var clientsOf = (type, wanted) => {
 var plainDelta = (delta) => delta.map((step) => Array.isArray(step.insert) ? { insert: step.insert.map(plain) } : { ...step });
 var plain = (value) => value instanceof AbstractType ? value.toJSON() : value;
 
-// src/document.js
-var EPOCH_MS = 15778368e5;
-var TICKS_PER_MS = 4096;
-var CODES = { register: REGISTER, map: CELL, set: ELEMENT, counter: COUNTER, log: ITEM };
-var NOTHING = [];
-var StateDocument = class {
-  /** @param {Doc} ydoc */
-  constructor(ydoc) {
+// src/staged.js
+var Staged = class {
+  constructor() {
+    this.doomed = [];
+    this.fresh = /* @__PURE__ */ new Set();
+    this.texts = /* @__PURE__ */ new Map();
+    this.deleted = /* @__PURE__ */ new Map();
+  }
+  get isEmpty() {
+    return this.fresh.size === 0 && this.doomed.length === 0 && this.texts.size === 0;
+  }
+  /**
+   * Delete an entry at the end, or never write it.
+   *
+   * @param {Entry} entry
+   */
+  doom(entry) {
+    if (!this.fresh.delete(entry)) this.doomed.push(entry);
+  }
+  /**
+   * Return the stamp of what a write of a cell supersedes in the Yjs document, 0 if that is nothing.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   */
+  ancestor(cells, key) {
+    const [before] = cells.at(key);
+    if (before === void 0) return this.deleted.get(cells)?.get(key) ?? 0;
+    return this.fresh.has(before) ? before.ancestor : before.stamp;
+  }
+  /**
+   * Note that a cell is about to be deleted: what is written to it next supersedes what it held.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   */
+  noteDeletion(cells, key) {
+    const stamps = this.deleted.get(cells) ?? /* @__PURE__ */ new Map();
+    this.deleted.set(cells, stamps.set(key, this.ancestor(cells, key)));
+  }
+  /**
+   * Do all of it, inside a Yjs transaction.
+   *
+   * @param {Lanes} lanes
+   * @param {number} client
+   * @param {string} agent
+   */
+  write(lanes, client, agent) {
+    const texts = [...this.texts.values()];
+    const signs = this.fresh.size === 0 && !texts.some((text3) => text3.inserts);
+    lanes.write(client, agent, { doomed: this.doomed, fresh: this.fresh, signs });
+    for (const text3 of texts) text3.write();
+  }
+};
+
+// src/livedocument.js
+var NOTHING_TOLD = { changes: [], disputed: [] };
+var LiveDocument = class {
+  /**
+   * @param {Doc} ydoc its client id is the session's: one that was never used before
+   * @param {Options} [options]
+   */
+  constructor(ydoc, { agent = "", clock = new HybridClock(Date.now, ydoc.clientID % TICKS_PER_MS), limits = {} } = {}) {
     this.ydoc = ydoc;
-    this.index = /* @__PURE__ */ new Map();
+    this.agent = agent;
+    this.clock = clock;
+    this.limits = { ...LIMITS, ...limits };
+    this.index = new LiveIndex();
     this.listeners = /* @__PURE__ */ new Set();
-    this.changes = new Changes();
-    this.lanes = new Lanes(ydoc, { added: (entry) => this.add(entry), removed: (entry) => this.remove(entry) });
-    this.roots = new Roots(ydoc, ROOT, (change) => {
-      if (this.listeners.size > 0) this.changes.noteRoot(change);
+    this.disputeListeners = /* @__PURE__ */ new Set();
+    this.staged = null;
+    this.stale = false;
+    this.rootChanges = [];
+    this.news = [];
+    this.delivering = false;
+    this.lanes = new Lanes(ydoc, {
+      added: (entry) => this.enter(entry),
+      removed: (entry) => this.index.drop(entry),
+      isKnown: (transaction) => transaction.origin === this || this.staged !== null || this.stale
     });
+    this.roots = new Roots(ydoc, ROOT, {
+      listens: () => this.listeners.size > 0,
+      changed: (change) => this.rootChanges.push(change),
+      foundText: (name) => this.noteText(name)
+    });
+    this.index.settle(
+      () => null,
+      () => 0
+    );
     this.onTransaction = this.onTransaction.bind(this);
+    this.beforeTransaction = () => this.listen();
+    this.deliver = this.deliver.bind(this);
+    ydoc.on("beforeTransaction", this.beforeTransaction);
     ydoc.on("afterTransaction", this.onTransaction);
+    ydoc.on("afterAllTransactions", this.deliver);
   }
   /** Stop following the document. */
   destroy() {
+    this.ydoc.off("beforeTransaction", this.beforeTransaction);
     this.ydoc.off("afterTransaction", this.onTransaction);
+    this.ydoc.off("afterAllTransactions", this.deliver);
     this.lanes.destroy();
     this.roots.destroy();
     this.listeners.clear();
+    this.disputeListeners.clear();
+  }
+  /** This session's Yjs client id. */
+  get client() {
+    return this.ydoc.clientID;
   }
   /** The agents that wrote, by the client id of their session. @returns {ReadonlyMap<number, string>} */
   get authors() {
     return this.lanes.authors;
   }
+  /**
+   * Listen to typed changes: all those of one transaction at once, after it. What the document holds already is
+   * not reported. A listener may edit: its edits are a transaction of their own. One that throws is reported on the
+   * console and hurts nobody.
+   *
+   * @param {Listener} listener
+   * @returns {() => void} stops listening
+   */
+  observe(listener) {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+  // Transactions
+  /**
+   * Group edits into one update: they are seen at once here, and go out together, or not at all if the function
+   * throws. A transaction inside another joins it.
+   *
+   * @template T
+   * @param {() => T} edits must not be asynchronous
+   * @returns {T} what the function returns
+   * @throws {TransactionError} inside a transaction or observer of the Yjs document itself, or if somebody wrote into
+   *   the Yjs document itself meanwhile; nothing of this transaction is written then
+   */
+  transaction(edits) {
+    if (this.staged !== null) return edits();
+    const staged = this.begin();
+    this.index.noting = true;
+    try {
+      const result = edits();
+      this.checkEnded(result);
+      this.staged = null;
+      this.commit(staged);
+      return result;
+    } catch (error) {
+      if (this.staged !== null) this.rollBack();
+      throw error;
+    }
+  }
+  /**
+   * Stage an edit in the transaction under way, or make it one of its own. It must have checked everything before
+   * it stages anything.
+   *
+   * @param {(staged: Staged) => void} stage
+   */
+  edit(stage) {
+    if (this.staged !== null) {
+      stage(this.staged);
+      return;
+    }
+    const staged = this.begin();
+    this.index.noting = this.listeners.size > 0;
+    try {
+      stage(staged);
+    } finally {
+      this.staged = null;
+    }
+    this.commit(staged);
+  }
+  /** Note steps if anybody wants to hear of them. */
+  listen() {
+    if (this.staged === null) this.index.noting = this.listeners.size > 0;
+  }
+  /** @returns {Staged} */
+  begin() {
+    const { _transaction, _transactionCleanups } = this.ydoc;
+    if (_transaction !== null || _transactionCleanups.length > 0) {
+      throw new TransactionError("an edit inside a Yjs transaction or observer", {
+        subject: "document",
+        remedy: "edit outside of it, or use the state's own transaction() and observe()"
+      });
+    }
+    this.staged = new Staged();
+    return this.staged;
+  }
+  /** @param {unknown} result */
+  checkEnded(result) {
+    if (result instanceof Promise) {
+      result.catch(() => {
+      });
+      throw new TransactionError("an asynchronous function as a transaction", {
+        subject: "document",
+        remedy: "await first, then edit; nothing typed was written"
+      });
+    }
+    if (this.stale) {
+      throw new TransactionError("the Yjs document was written to inside a typed transaction", {
+        subject: "document",
+        remedy: "edit its own types outside of the state's transaction(); nothing typed was written"
+      });
+    }
+  }
+  rollBack() {
+    this.staged = null;
+    this.index.undo();
+    if (this.stale) this.catchUp();
+  }
+  /** Read the document whole, in place of all that was read before; the difference counts as a change. */
+  catchUp() {
+    this.stale = false;
+    this.listen();
+    this.index.forgetAll();
+    this.lanes.readAll();
+    this.settle(() => null, false);
+    this.deliver();
+  }
+  /** @param {Staged} staged */
+  commit(staged) {
+    if (staged.isEmpty) {
+      this.index.takeSteps();
+      return;
+    }
+    this.ydoc.transact(() => staged.write(this.lanes, this.client, this.agent), this);
+  }
+  // Events
+  /** @param {Entry} entry */
+  enter(entry) {
+    this.clock.observe(entry.stamp);
+    this.index.add(entry);
+  }
+  /** @param {string} name */
+  noteText(name) {
+    const branch = this.index.branch(name);
+    if (branch !== null) branch.text = name;
+  }
+  /** @param {Transaction} transaction */
+  onTransaction(transaction) {
+    for (const change of this.roots.discover()) if (this.listeners.size > 0) this.rootChanges.push(change);
+    if (this.staged !== null || this.stale) this.stale ||= transaction.changed.size > 0;
+    else this.settle(() => onlyWriter(transaction), transaction.local);
+  }
+  /**
+   * Note what a transaction came to, for those who listen.
+   *
+   * @param {() => number | null} writer whose the deletions are
+   * @param {boolean} local
+   */
+  settle(writer, local) {
+    const places = this.index.settle(writer, () => this.clock.tick());
+    const steps = this.index.takeSteps();
+    const { changes, disputed } = this.listeners.size > 0 ? this.told(steps, writer, local) : NOTHING_TOLD;
+    if (changes.length + disputed.length + places.length > 0) this.news.push({ changes, disputed, places });
+  }
+  /**
+   * @param {import('./steps.js').Step[]} steps
+   * @param {() => number | null} writer
+   * @param {boolean} local
+   * @returns {Omit<News, 'places'>}
+   */
+  told(steps, writer, local) {
+    const { rootChanges } = this;
+    this.rootChanges = [];
+    const teller = new Teller(steps, writer);
+    const told = [...teller.changes(), ...rootChanges.map((change) => rootChange(change, writer))];
+    const changes = told.map((change) => ({ ...change, author: this.authorOf(change.client), local }));
+    return { changes, disputed: [...teller.quiet].map(({ kind, name }) => ({ kind, name })) };
+  }
+  /** @param {number | null} client */
+  authorOf(client) {
+    return client === null ? null : this.authors.get(client) ?? "";
+  }
+  /** Tell the listeners, in the order of the transactions, also when one of them makes another. */
+  deliver() {
+    if (this.delivering || this.staged !== null) return;
+    this.delivering = true;
+    for (let news = this.news.shift(); news !== void 0; news = this.news.shift()) {
+      this.tell(news);
+    }
+    this.delivering = false;
+  }
+  /** @param {News} news */
+  tell({ changes, disputed, places }) {
+    if (places.length > 0) for (const listener of [...this.disputeListeners]) safely(() => listener(places));
+    if (changes.length + disputed.length === 0) return;
+    for (const listener of [...this.listeners]) safely(() => listener(changes, disputed));
+  }
+};
+var safely = (call) => {
+  try {
+    call();
+  } catch (error) {
+    console.error("comity: a listener failed", error);
+  }
+};
+
+// src/reading.js
+var CODES = {
+  register: REGISTER,
+  map: CELL,
+  set: ELEMENT,
+  counter: COUNTER,
+  log: ITEM,
+  list: LISTED
+};
+var SOLE = "";
+var storedRivals = /* @__PURE__ */ new WeakMap();
+var ReadableDocument = class extends LiveDocument {
   /**
    * List the fields that hold something.
    *
@@ -11265,7 +13489,9 @@ var StateDocument = class {
    */
   fields() {
     const found = [];
-    for (const { kind, name, size: size2 } of this.index.values()) if (size2 > 0) found.push({ kind, name });
+    for (const field of this.index.fields.values()) {
+      if (field.size > 0 && !isPlaces(field)) found.push({ kind: field.kind, name: field.name });
+    }
     for (const [name, { kind }] of this.roots.known) found.push({ kind, name });
     return found.sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : a.kind < b.kind ? -1 : 1);
   }
@@ -11276,7 +13502,7 @@ var StateDocument = class {
    * @returns {unknown} undefined if it was never set
    */
   register(name) {
-    return this.cells("register", name)?.cells.get("")?.[0].value;
+    return this.cells("register", name)?.at(SOLE)[0]?.value;
   }
   /**
    * Read a map.
@@ -11315,6 +13541,16 @@ var StateDocument = class {
     return this.items(name).map(({ value }) => value);
   }
   /**
+   * Read a list.
+   *
+   * @param {string} name
+   * @returns {unknown[]} the items, in order
+   */
+  list(name) {
+    const cells = this.cells("list", name);
+    return cells === void 0 ? [] : this.ids(cells).map((id2) => cells.at(id2)[0].value);
+  }
+  /**
    * Read a text, or another plain root, as plain data.
    *
    * @param {string} name
@@ -11331,10 +13567,11 @@ var StateDocument = class {
    * @returns {number}
    */
   size(kind, name) {
-    return this.index.get(indexKey(CODES[kind], name))?.size ?? 0;
+    return this.index.find(CODES[kind], name)?.size ?? 0;
   }
   /**
-   * Read a field with the origin of every value: a map's in the order of their keys, a log's in its order.
+   * Read a field with the origin of every value: a map's in the order of their keys, a log's and a list's in their
+   * order.
    *
    * @param {Kind} kind
    * @param {string} name
@@ -11347,54 +13584,61 @@ var StateDocument = class {
       const items2 = this.items(name);
       return (last2 === 0 ? [] : items2.slice(start, first)).map((entry) => this.reading(entry, null, NOTHING));
     }
-    const cells = this.cells(kind, name)?.cells ?? /* @__PURE__ */ new Map();
-    const keys2 = [...cells.keys()].sort();
-    return (last2 === 0 ? [] : keys2.slice(start, first)).map((key) => {
-      const [entry, ...rivals] = (
-        /** @type {Entry[]} */
-        cells.get(key)
+    const cells = this.cells(kind, name);
+    if (cells === void 0 || last2 === 0) return [];
+    const keys2 = kind === "list" ? this.ids(cells) : [...cells.cells.keys()].sort();
+    return keys2.slice(start, first).map((key) => {
+      const entries = cells.at(key);
+      return this.reading(
+        entries[0],
+        shownKey(entries[0]),
+        distinct(cells.isDisputable ? entries : NOTHING).slice(1)
       );
-      const others = kind === "map" || kind === "register" ? distinct([entry, ...rivals]).slice(1) : NOTHING;
-      return this.reading(entry, shownKey(entry), others);
     });
   }
   /**
-   * List every register and map cell that holds more than one concurrent value.
+   * List every cell that holds more than one concurrent value, or one whose author did not know it deleted.
    *
    * @returns {Conflict[]}
    */
   conflicts() {
-    const found = [];
-    for (const field of this.index.values()) {
-      if (field instanceof Items) continue;
-      for (const key of field.disputed) {
-        const rivals = distinct(field.cells.get(key) ?? []).map((entry) => this.rival(entry));
-        if (rivals.length < 2) continue;
-        found.push({ kind: field.kind, field: field.name, key: field.code === CELL ? key : null, rivals });
-      }
+    const fields = [];
+    for (const field of this.index.fields.values()) {
+      if (!(field instanceof Items) && field.isDisputable) fields.push(field);
     }
-    return found;
+    fields.sort((a, b) => a.code - b.code || (a.name < b.name ? -1 : 1));
+    return fields.flatMap((cells) => this.conflictsIn(cells));
   }
   /**
-   * Listen to typed changes: all those of one transaction at once, after it. What the document holds already is
-   * not reported.
-   *
-   * @param {Listener} listener
-   * @returns {() => void} stops listening
+   * @param {Cells} cells
+   * @returns {Conflict[]} by key
    */
-  observe(listener) {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+  conflictsIn(cells) {
+    return this.index.disputes.keys(cells).flatMap((key) => this.conflictOf(cells, key) ?? []);
   }
   /**
-   * @param {'register' | 'map' | 'set' | 'counter'} kind
+   * @param {Cells} cells
+   * @param {string} key
+   * @returns {Conflict | null} null if the cell is not in conflict
+   */
+  conflictOf(cells, key) {
+    const dispute = this.index.disputes.look(cells, key);
+    if (dispute === null) return null;
+    const { kind, entries, deletion, ancestor } = dispute;
+    const rivals = entries.map((entry) => this.rival(entry));
+    if (deletion !== null) rivals.push(this.deletion(deletion));
+    const shown = cells.code === REGISTER ? null : key;
+    return { type: cells.kind, field: cells.name, key: shown, rivals, kind, ancestor: ancestor?.value };
+  }
+  /**
+   * @param {Kind} kind
    * @param {string} name
-   * @returns {Cells | undefined}
+   * @returns {Cells | undefined} undefined if nothing was ever written there
    */
   cells(kind, name) {
     return (
       /** @type {Cells | undefined} */
-      this.index.get(indexKey(CODES[kind], name))
+      this.index.find(CODES[kind], name)
     );
   }
   /**
@@ -11404,9 +13648,19 @@ var StateDocument = class {
   items(name) {
     const items2 = (
       /** @type {Items | undefined} */
-      this.index.get(indexKey(ITEM, name))
+      this.index.find(ITEM, name)
     );
     return items2?.list() ?? NOTHING;
+  }
+  /**
+   * @param {Cells} cells those of a list's items
+   * @returns {readonly string[]} in order
+   */
+  ids(cells) {
+    return (
+      /** @type {import('./cells.js').Order} */
+      cells.order.ids
+    );
   }
   /**
    * @param {Entry} entry
@@ -11415,66 +13669,577 @@ var StateDocument = class {
    * @returns {Reading}
    */
   reading(entry, key, rivals) {
-    return { key, ...this.rival(entry), rivals: rivals.map((other) => this.rival(other)) };
+    const { value, author, client, at: at2 } = this.rival(entry);
+    return { key, value, author, client, at: at2, rivals: rivals.map((other) => this.rival(other)) };
   }
   /**
    * @param {Entry} entry
    * @returns {Rival}
    */
-  rival({ value, client, stamp }) {
-    const at = stamp === 0 ? 0 : Math.floor(stamp / TICKS_PER_MS) + EPOCH_MS;
-    return { value, author: this.authors.get(client) ?? "", client, at };
-  }
-  /** @param {Entry} entry */
-  add(entry) {
-    const field = this.fieldOf(entry);
-    if (this.listeners.size > 0) this.changes.noteAdded(field, entry);
-    field.add(entry);
-  }
-  /** @param {Entry} entry */
-  remove(entry) {
-    const field = this.fieldOf(entry);
-    if (this.listeners.size > 0) this.changes.noteRemoved(field, entry);
-    field.remove(entry);
+  rival(entry) {
+    const { value, client, stamp } = entry;
+    const at2 = stamp === 0 ? 0 : stampMs(stamp);
+    const rival = { value, author: this.authorOf(client) ?? "", client, stamp, at: at2, deleted: false };
+    storedRivals.set(rival, entry.packed);
+    return rival;
   }
   /**
-   * @param {Entry} entry
-   * @returns {Cells | Items}
+   * @param {import('./disputes.js').Deletion} deletion
+   * @returns {Rival}
    */
-  fieldOf(entry) {
-    const key = indexKey(entry.kind, entry.field);
-    let field = this.index.get(key);
-    if (field === void 0) {
-      field = entry.kind === ITEM ? new Items(entry.field) : new Cells(entry.kind, entry.field);
-      this.index.set(key, field);
-    }
-    return field;
+  deletion({ client, seenAt }) {
+    const author = this.authorOf(client) ?? "";
+    return {
+      value: void 0,
+      author,
+      client: client ?? -1,
+      stamp: seenAt,
+      at: stampMs(seenAt),
+      deleted: true
+    };
   }
-  /** @param {Transaction} transaction */
-  onTransaction(transaction) {
-    for (const change of this.roots.discover()) if (this.listeners.size > 0) this.changes.noteRoot(change);
-    const changes = this.changes.take(transaction, this.authors);
-    const disputed = this.changes.takeDisputed();
-    if (changes.length === 0 && disputed.length === 0) return;
-    for (const listener of [...this.listeners]) listener(changes, disputed);
+  /**
+   * Return the value of a rival as it is stored.
+   *
+   * @param {Rival} rival
+   * @returns {Uint8Array | undefined} undefined for a deletion
+   */
+  stored(rival) {
+    return storedRivals.get(rival);
+  }
+  /**
+   * Return what is live under a path, whatever its kind.
+   *
+   * @param {string} name
+   * @returns {Array<{ kind: Kind, entries: readonly Entry[] }>}
+   */
+  entriesAt(name) {
+    return Object.values(CODES).flatMap((code) => {
+      const field = this.index.find(code, name);
+      if (field === void 0) return [];
+      return {
+        kind: field.kind,
+        entries: field instanceof Items ? field.list() : [...field.cells.values()].flat()
+      };
+    });
   }
 };
-var distinct = (entries) => {
-  if (entries.length < 2) return [...entries];
-  const values = /* @__PURE__ */ new Set();
-  return entries.filter(({ raw }) => {
-    const key = canonical(
-      /** @type {Uint8Array} */
-      items(raw).at(-1)
+var isPlaces = (field) => !(field instanceof Items) && field.code === PLACE;
+
+// src/textview.js
+var OBJECT_REPLACEMENT = "￼";
+var TextView = class {
+  /** @param {Y.Text} ytext */
+  constructor(ytext) {
+    this.ytext = ytext;
+    this.edits = [];
+    this.length = ytext.length;
+    this.copy = null;
+    this.copied = 0;
+  }
+  /** Whether characters come. */
+  get inserts() {
+    return this.edits.some(({ come }) => come !== "");
+  }
+  /** @param {TextEdit} edit */
+  stage(edit) {
+    this.edits.push(edit);
+    if (!formats(edit)) this.length += edit.come.length - edit.gone;
+  }
+  /** Make the edits, inside a Yjs transaction. */
+  write() {
+    for (const edit of this.edits) make(this.ytext, edit);
+  }
+  /** The text as it will be. @returns {Y.Text} */
+  read() {
+    if (this.copy === null) {
+      this.copy = new Doc().getText("copy");
+      this.copy.applyDelta(this.ytext.toDelta(), { sanitize: false });
+    }
+    for (; this.copied < this.edits.length; this.copied++) make(this.copy, this.edits[this.copied]);
+    return this.copy;
+  }
+};
+var formats = ({ come, attributes }) => come === "" && attributes !== null;
+var make = (ytext, edit) => {
+  const { at: at2, gone, come, attributes } = edit;
+  if (formats(edit)) {
+    ytext.format(at2, gone, attributes ?? {});
+    return;
+  }
+  if (gone > 0) ytext.delete(at2, gone);
+  if (come !== "") ytext.insert(at2, come, attributes ?? void 0);
+};
+var charactersOf = (ytext) => {
+  const text3 = ytext.toString();
+  if (text3.length === ytext.length) return text3;
+  const delta = (
+    /** @type {TextDelta} */
+    ytext.toDelta()
+  );
+  return delta.map(({ insert }) => typeof insert === "string" ? insert : OBJECT_REPLACEMENT).join("");
+};
+
+// src/editing.js
+var NAMED = /* @__PURE__ */ new Set([CELL, LISTED, PLACE]);
+var EditableDocument = class extends ReadableDocument {
+  /** @type {Positions | null} */
+  positions = null;
+  /**
+   * Write a register.
+   *
+   * @param {string} name
+   * @param {unknown} value
+   */
+  setRegister(name, value) {
+    this.write(REGISTER, name, SOLE, value);
+  }
+  /**
+   * Delete what a register holds.
+   *
+   * @param {string} name
+   */
+  clearRegister(name) {
+    this.replace(this.index.cells(REGISTER, name), SOLE, null);
+  }
+  /**
+   * Write a map cell.
+   *
+   * @param {string} name
+   * @param {string} key
+   * @param {unknown} value
+   */
+  setCell(name, key, value) {
+    this.write(CELL, name, key, value);
+  }
+  /**
+   * Delete a map cell.
+   *
+   * @param {string} name
+   * @param {string} key
+   */
+  deleteCell(name, key) {
+    this.replace(this.index.cells(CELL, name), key, null);
+  }
+  /**
+   * Add a set element; added again, it outlives removals that have not seen this.
+   *
+   * @param {string} name
+   * @param {unknown} element
+   */
+  addElement(name, element2) {
+    const entry = elementEntry(name, element2, this.client, this.limits.depth);
+    this.replace(this.index.cells(ELEMENT, name), entry.key, entry);
+  }
+  /**
+   * Remove a set element, if it is there: every tag of it that this replica has seen.
+   *
+   * @param {string} name
+   * @param {unknown} element
+   */
+  discardElement(name, element2) {
+    this.replace(this.index.cells(ELEMENT, name), canonical(pack(element2, this.limits.depth)), null);
+  }
+  /**
+   * Add a whole number to a counter; a negative one is subtracted.
+   *
+   * @param {string} name
+   * @param {number} amount
+   */
+  count(name, amount) {
+    const cells = this.index.cells(COUNTER, name);
+    const key = String(this.client);
+    let [plus, minus] = totalsOf(cells.at(key));
+    if (amount > 0) plus += amount;
+    else minus -= amount;
+    if (Math.max(plus, minus) > Number.MAX_SAFE_INTEGER) {
+      throw new InvalidValueError("a counter past 2^53 - 1", {
+        subject: name,
+        remedy: "count in larger units"
+      });
+    }
+    this.replace(cells, key, counterEntry(name, plus, minus, this.client));
+  }
+  /**
+   * Delete what everybody counted; what is counted meanwhile elsewhere survives, with its session's total.
+   *
+   * @param {string} name
+   */
+  resetCounter(name) {
+    this.clearCells(this.index.cells(COUNTER, name));
+  }
+  /**
+   * Append an item to a log.
+   *
+   * @param {string} name
+   * @param {unknown} value
+   */
+  appendItem(name, value) {
+    const entry = itemEntry(name, this.clock.tick(), value, this.client, this.limits.depth);
+    this.checkEntry(entry);
+    this.checkRoom(1);
+    this.edit(({ fresh }) => {
+      this.index.add(entry);
+      fresh.add(entry);
+    });
+  }
+  /**
+   * Delete items of a log.
+   *
+   * @param {readonly Entry[]} entries
+   */
+  pruneItems(entries) {
+    if (entries.length === 0) return;
+    const gone = [...entries].reverse();
+    this.edit((staged) => {
+      for (const entry of gone) {
+        this.index.drop(entry);
+        staged.doom(entry);
+      }
+    });
+  }
+  /**
+   * Insert an item into a list, after one position and before another; null stands for an end.
+   *
+   * @param {string} name
+   * @param {string | null} left
+   * @param {string | null} right
+   * @param {unknown} value
+   * @returns {string} its id
+   */
+  insertItem(name, left, right, value) {
+    const id2 = this.position(left, right);
+    this.putItem(name, id2, value);
+    return id2;
+  }
+  /**
+   * Write an item of a list under its id; a new id is its position.
+   *
+   * @param {string} name
+   * @param {string} id
+   * @param {unknown} value
+   */
+  putItem(name, id2, value) {
+    this.write(LISTED, name, id2, value);
+  }
+  /**
+   * Move an item of a list between two positions; null stands for an end.
+   *
+   * @param {string} name
+   * @param {string} id
+   * @param {string | null} left
+   * @param {string | null} right
+   */
+  moveItem(name, id2, left, right) {
+    this.placeItem(name, id2, this.position(left, right));
+  }
+  /**
+   * Move an item of a list to a position.
+   *
+   * @param {string} name
+   * @param {string} id
+   * @param {string} position
+   */
+  placeItem(name, id2, position) {
+    const entry = placeEntry(name, id2, this.clock.tick(), position, this.client);
+    this.replace(this.index.cells(PLACE, name), id2, entry);
+  }
+  /**
+   * Remove an item of a list, and its place.
+   *
+   * @param {string} name
+   * @param {string} id
+   */
+  removeItem(name, id2) {
+    this.edit(() => {
+      for (const code of [LISTED, PLACE]) this.replace(this.index.cells(code, name), id2, null);
+    });
+  }
+  /**
+   * Edit a text.
+   *
+   * @param {string} name
+   * @param {TextEdit} edit
+   */
+  editText(name, edit) {
+    const ytext = this.roots.text(name);
+    this.edit(({ texts }) => {
+      const view2 = texts.get(name) ?? new TextView(ytext);
+      texts.set(name, view2);
+      view2.stage(edit);
+    });
+  }
+  /**
+   * Return a root text with what is staged for it; it becomes part of the document when it is first asked for.
+   *
+   * @param {string} name
+   * @returns {import('yjs').Text} not to be edited here
+   */
+  text(name) {
+    return this.staged?.texts.get(name)?.read() ?? this.roots.text(name);
+  }
+  /**
+   * Return the length of a root text, in UTF-16 code units.
+   *
+   * @param {string} name
+   * @returns {number}
+   */
+  textLength(name) {
+    return this.staged?.texts.get(name)?.length ?? this.roots.text(name).length;
+  }
+  /**
+   * Return the characters of a root text; an embedded object reads as U+FFFC.
+   *
+   * @param {string} name
+   * @returns {string}
+   */
+  textValue(name) {
+    return charactersOf(this.text(name));
+  }
+  /**
+   * Delete everything that lies at a path and below it, in one transaction.
+   *
+   * @param {string} path
+   */
+  deleteAt(path) {
+    this.transaction(() => {
+      for (const code of [...Object.values(CODES), PLACE]) {
+        const field = this.index.find(code, path);
+        if (field !== void 0) this.clearField(field);
+      }
+      if (this.roots.known.get(path)?.kind === "text") this.clearText(path);
+      this.deleteBranch(this.index.root.at(path));
+    });
+  }
+  /** @param {string} name */
+  clearText(name) {
+    const length2 = this.textLength(name);
+    if (length2 > 0) this.editText(name, { at: 0, gone: length2, come: "", attributes: null });
+  }
+  /**
+   * Delete everything that lies in a branch, in one transaction.
+   *
+   * @param {Branch} branch
+   */
+  deleteBranch(branch) {
+    this.transaction(() => {
+      for (const { fields, text: text3 } of branch.walk()) {
+        for (const field of fields) this.clearField(field);
+        if (text3 !== null) this.clearText(text3);
+      }
+    });
+  }
+  /** @param {Cells | Items} field */
+  clearField(field) {
+    if (field instanceof Items) this.pruneItems(field.list());
+    else this.clearCells(field);
+  }
+  /** @param {Cells} cells */
+  clearCells(cells) {
+    this.transaction(() => {
+      for (const key of [...cells.cells.keys()]) this.replace(cells, key, null);
+    });
+  }
+  /**
+   * Return a new position between two others; null stands for an end.
+   *
+   * @param {string | null} left
+   * @param {string | null} right
+   * @returns {string}
+   */
+  position(left, right) {
+    if (this.positions?.session !== this.client) this.positions = new Positions(this.client);
+    return this.positions.between(left, right);
+  }
+  /**
+   * @param {number} code REGISTER, CELL or LISTED
+   * @param {string} name
+   * @param {string} key
+   * @param {unknown} value
+   */
+  write(code, name, key, value) {
+    const cells = this.index.cells(code, name);
+    const ancestor = this.staged === null ? cells.at(key)[0]?.stamp ?? 0 : this.staged.ancestor(cells, key);
+    const { client, limits } = this;
+    this.replace(
+      cells,
+      key,
+      cellEntry(code, name, key, this.clock.tick(), value, ancestor, client, limits.depth)
     );
-    if (values.has(key)) return false;
-    values.add(key);
-    return true;
+  }
+  /**
+   * Supersede what a cell holds by one entry, or by none.
+   *
+   * @param {Cells} cells
+   * @param {string} key
+   * @param {Entry | null} entry
+   */
+  replace(cells, key, entry) {
+    const before = cells.at(key);
+    if (entry === null) {
+      if (before.length === 0) return;
+    } else {
+      this.checkEntry(entry);
+      if (before.length === 0) this.checkRoom(1);
+    }
+    this.edit((staged) => {
+      if (entry === null) staged.noteDeletion(cells, key);
+      for (const old of before) staged.doom(old);
+      this.index.put(cells, key, entry === null ? NOTHING : [entry]);
+      if (entry === null) return;
+      staged.fresh.add(entry);
+      this.index.checkFit(cells, entry);
+    });
+  }
+  /** @param {Entry} entry */
+  checkEntry({ kind, field, key, raw }) {
+    const { valueBytes, nameBytes } = this.limits;
+    if (raw.length <= valueBytes && 3 * Math.max(field.length, key.length) <= nameBytes) return;
+    const sizes = NAMED.has(kind) ? [sizeOf(field), sizeOf(key)] : [sizeOf(field)];
+    const longest = Math.max(...sizes);
+    if (longest > nameBytes) {
+      throw new TooLargeError(`a name of ${longest} bytes, over ${nameBytes}`, {
+        subject: field.slice(0, 60),
+        remedy: "use a shorter field name or key; nothing was written"
+      });
+    }
+    const size2 = raw.length - sizes.reduce((a, b) => a + b);
+    if (size2 > valueBytes) {
+      throw new TooLargeError(`a value of ${size2} bytes, over ${valueBytes}`, {
+        subject: field,
+        remedy: "spread it over several cells, or keep it elsewhere and store where; nothing was written"
+      });
+    }
+  }
+  /** @param {number} count */
+  checkRoom(count) {
+    const { cells } = this.limits;
+    if (this.index.live + count <= cells) return;
+    throw new TooLargeError(`more than ${cells} live values`, {
+      subject: "document",
+      remedy: "prune logs or delete what is done with, or spread the state over several rooms"
+    });
+  }
+};
+var encoder2 = new TextEncoder();
+var sizeOf = (name) => encoder2.encode(name).length;
+
+// src/tickets.js
+var TICKETS = "$tickets";
+var Ticket = class {
+  /**
+   * @param {string} id
+   * @param {StoredTicket[]} stored
+   * @param {(ticket: Ticket, value: unknown) => void} settle
+   */
+  constructor(id2, stored, settle) {
+    const [{ field, key, note, by }] = stored;
+    this.id = id2;
+    this.field = field;
+    this.key = key;
+    this.note = note;
+    this.by = by;
+    this.rivals = rivalsOf(stored);
+    this.settle = settle;
+  }
+  /**
+   * Write the value decided on, or delete the cell if it is undefined, and close the ticket.
+   *
+   * @param {unknown} value
+   * @throws {import('./errors.js').InvalidValueError} if the value does not fit the field; the ticket stays open then
+   */
+  resolve(value) {
+    this.settle(this, value);
+  }
+};
+var rivalsOf = (stored) => {
+  const known = /* @__PURE__ */ new Map();
+  for (const { rivals } of stored) {
+    for (const rival of rivals) {
+      known.set(nameOf2(rival), { ...rival, value: rival.value, deleted: !("value" in rival) });
+    }
+  }
+  return [...known.values()].sort((a, b) => b.stamp - a.stamp || b.client - a.client);
+};
+var nameOf2 = ({ stamp, client }) => `${stamp} ${client}`;
+var openTicket = (document2, { field, key, rivals }, note) => {
+  const place = key === null ? field : child(field, key);
+  if (storedTickets(document2, place).some((ticket) => covers(ticket, rivals))) return;
+  const stored = rivals.map((rival) => storedRival(document2, rival));
+  document2.setCell(TICKETS, place, { field, key, rivals: stored, note, by: document2.agent });
+};
+var storedRival = (document2, rival) => {
+  const { author, client, stamp } = rival;
+  const bytes2 = document2.stored(rival);
+  return { ...bytes2 === void 0 ? {} : { value: new Packed(bytes2) }, author, client, stamp };
+};
+var covers = (ticket, rivals) => {
+  const known = new Set(ticket.rivals.map(nameOf2));
+  return rivals.every((rival) => known.has(nameOf2(rival)));
+};
+var storedTickets = (document2, place) => {
+  const entries = document2.cells("map", TICKETS)?.at(place) ?? [];
+  return entries.map(({ value }) => value).filter(isTicket);
+};
+var openTickets = (document2, write3) => {
+  const places = [...document2.cells("map", TICKETS)?.cells.keys() ?? []].sort();
+  const settle = (ticket, value) => document2.transaction(() => {
+    write3(ticket, value);
+    document2.deleteCell(TICKETS, ticket.id);
+  });
+  return places.flatMap((place) => {
+    const stored = storedTickets(document2, place);
+    return stored.length > 0 ? new Ticket(place, stored, settle) : [];
   });
 };
-var indexKey = (code, name) => `${code}${name}`;
+var settleUndeclared = (document2, { field, key }, value) => {
+  const isItem = key !== null && document2.cells("list", field)?.cells.has(key);
+  const code = key === null ? REGISTER : isItem ? LISTED : CELL;
+  if (value !== void 0) document2.write(code, field, key ?? "", value);
+  else if (isItem) document2.removeItem(field, key);
+  else document2.replace(document2.index.cells(code, field), key ?? "", null);
+};
+var isTicket = (value) => typeof value === "object" && value !== null && ["field", "note", "by"].every((name) => typeof value[name] === "string") && (value.key === null || typeof value.key === "string") && Array.isArray(value.rivals) && value.rivals.length > 0 && value.rivals.every(isRival);
+var isRival = (value) => typeof value === "object" && value !== null && typeof value.author === "string" && Number.isInteger(value.client) && Number.isInteger(value.stamp);
+
+// src/document.js
+var StateDocument = class extends EditableDocument {
+  /** Fields whose conflicts become tickets, with the note on these. @type {Map<Cells, string>} */
+  watched = /* @__PURE__ */ new Map();
+  /**
+   * List the disputes that wait for somebody's decision.
+   *
+   * @returns {Ticket[]} by the paths of their cells
+   */
+  tickets() {
+    return openTickets(this, (ticket, value) => settleUndeclared(this, ticket, value));
+  }
+  /**
+   * From now on open a ticket for every conflict of a field of which one rival is this agent's.
+   *
+   * @param {Cells} cells
+   * @param {string} note
+   */
+  watchDisputes(cells, note) {
+    if (this.watched.size === 0) this.disputeListeners.add((places) => this.openTickets(places));
+    this.watched.set(cells, note);
+  }
+  /** @param {Place[]} places */
+  openTickets(places) {
+    this.transaction(() => {
+      for (const { cells, key } of places) {
+        const note = this.watched.get(cells);
+        const conflict = note === void 0 ? null : this.conflictOf(cells, key);
+        if (conflict?.rivals.some((rival) => this.isMine(rival))) openTicket(this, conflict, note ?? "");
+      }
+    });
+  }
+  /** @param {Rival} rival */
+  isMine({ client, author }) {
+    return client === this.client || author !== "" && author === this.agent;
+  }
+};
 export {
   Connection,
-  StateDocument,
-  wire_exports as wire
+  StateDocument
 };

@@ -69,14 +69,15 @@ const skippedEntry = count => element('li', { class: 'quiet' }, `${count} more i
 /** @param {Change} change */
 const place = ({ field, key, kind }) => {
   const name = show(field, MAX_NAME)
-  return key === null || kind === 'set' ? name : `${name}[${show(key, MAX_NAME)}]`
+  return key === null || kind === 'set' || kind === 'list' ? name : `${name}[${show(key, MAX_NAME)}]`
 }
 
 /**
  * @param {Change} change
  * @returns {Array<Node | string>}
  */
-const what = ({ kind, key, old, value }) => {
+const what = ({ kind, key, old, value, action }) => {
+  if (action === 'moved') return ['moved ', newValue(value)]
   if (kind === 'set') return value ? ['+ ', newValue(key)] : ['− ', oldValue(key)]
   if (kind === 'log') return old === undefined ? ['+ ', newValue(value)] : ['pruned ', oldValue(old)]
   if (kind === 'xml') return ['edited']

@@ -28,6 +28,7 @@ const LABELS = {
   set: 'set',
   counter: 'counter',
   log: 'log',
+  list: 'list',
   text: 'text',
   'plain-map': 'Y.Map',
   'plain-array': 'Y.Array',
