@@ -1,239 +1,244 @@
 /** Changes: what a transaction did to a state document, in the terms of its types. */
 
-import { CELL, COUNTER, ELEMENT } from './entry.js'
-import { counted, Items } from './field.js'
+import { narrowed } from './cells.js'
+import { CELL, COUNTER, ELEMENT, isSame, LISTED, PLACE } from './entry.js'
+import { canonical } from './msgpack.js'
+import { pack } from './pack.js'
 
 /** @typedef {import('yjs').Transaction} Transaction */
 /** @typedef {import('./entry.js').Entry} Entry */
-/** @typedef {import('./field.js').Cells} Cells */
-/** @typedef {import('./field.js').Kind} Kind */
+/** @typedef {import('./cells.js').Cells} Cells */
+/** @typedef {import('./cells.js').Kind} Kind */
 /** @typedef {import('./roots.js').RootKind} RootKind */
 /** @typedef {import('./roots.js').RootChange} RootChange */
+/** @typedef {import('./steps.js').Step} Step */
+/** @typedef {import('./steps.js').CellStep} CellStep */
+/** @typedef {import('./steps.js').ItemStep} ItemStep */
+/** @typedef {'added' | 'changed' | 'removed' | 'moved'} Action */
 
 /**
  * One typed change, delivered after the transaction that made it.
  *
  * @typedef {object} Change
  * @property {Kind | RootKind} kind
- * @property {string} field the field's name
- * @property {unknown} key the map's key, or the set's element; null for the other kinds
+ * @property {string} field the field's path
+ * @property {unknown} key the map's key, the set's element or the list item's id; null for the other kinds
  * @property {unknown} old the value before, undefined if there was none; for a log the item that was pruned
  * @property {unknown} value the value after, undefined if there is none; for a log the item that was appended, for
  *   a set true if the element was added, for a text or an array its delta
  * @property {string | null} author the agent that made it; null where several agents' deletions came as one
  * @property {number | null} client the Yjs client id of that agent's session
  * @property {boolean} local whether this replica made it
+ * @property {Action} action whether the value came, became another one, went, or (in a list) took another place; of
+ *   a counter and a text, always `changed`
  */
 
-/**
- * A cell that a transaction touched, and what it held before.
- *
- * @typedef {{ cells: Cells, key: string, before: Entry[] }} CellStep
- */
-
-/** @typedef {{ items: Items, entry: Entry, gained: boolean }} ItemStep */
 /** @typedef {{ kind: Change['kind'], name: string }} FieldName */
-/** @typedef {Omit<Change, 'author' | 'local'>} Step what is known of a change before its transaction is looked at */
+/** @typedef {Omit<Change, 'author' | 'local'>} Told what is known of a change before its author is looked up */
 
-/** Collects what a transaction touches, while it is indexed, and turns it into typed changes. */
-export class Changes {
-  constructor() {
-    /** @type {Array<CellStep | ItemStep | RootChange>} */
-    this.steps = []
-    /** The cells noted. @type {Map<Cells, Set<string>>} */
-    this.noted = new Map()
-    /** What the counters counted before the transaction, then with each of its changes. @type {Map<Cells, number | bigint>} */
+/** Turns the net steps of one transaction into typed changes. */
+export class Teller {
+  /**
+   * @param {Step[]} steps while the index is as they left it
+   * @param {() => number | null} deleter who made the deletions among them, if it is known
+   */
+  constructor(steps, deleter) {
+    this.steps = steps
+    this.deleter = deleter
+    /** What the counters counted before the change that comes next. @type {Map<string, bigint>} */
     this.totals = new Map()
-    /** The fields in which a rival came or went that is not read. @type {Set<Cells>} */
-    this.disputed = new Set()
-    /** Entries that became live in the transaction. @type {Set<Entry>} */
-    this.fresh = new Set()
+    /** The list items that came, went or were written. @type {Map<Cells, Set<string>>} */
+    this.written = new Map()
+    /** Fields whose rivals came or went while what is read stayed. @type {Set<Cells>} */
+    this.quiet = new Set()
   }
 
-  /**
-   * Note an entry that is about to become live.
-   *
-   * @param {Cells | Items} field
-   * @param {Entry} entry
-   */
-  noteAdded(field, entry) {
-    this.fresh.add(entry)
-    if (field instanceof Items) this.steps.push({ items: field, entry, gained: true })
-    else this.noteCell(field, entry.key)
-  }
-
-  /**
-   * Note an entry that is about to go.
-   *
-   * @param {Cells | Items} field
-   * @param {Entry} entry
-   */
-  noteRemoved(field, entry) {
-    if (field instanceof Items) this.steps.push({ items: field, entry, gained: false })
-    else this.noteCell(field, entry.key)
-  }
-
-  /** @param {RootChange} change */
-  noteRoot(change) {
-    this.steps.push(change)
-  }
-
-  /**
-   * Note the first step in a cell, for it knows what was there before.
-   *
-   * @param {Cells} cells
-   * @param {string} key
-   */
-  noteCell(cells, key) {
-    let keys = this.noted.get(cells)
-    if (keys === undefined) {
-      keys = new Set()
-      this.noted.set(cells, keys)
-      if (cells.code === COUNTER) this.totals.set(cells, cells.total())
-    }
-    if (keys.has(key)) return
-    keys.add(key)
-    this.steps.push({ cells, key, before: cells.cells.get(key) ?? [] })
-  }
-
-  /**
-   * Turn what was noted into typed changes, and forget it.
-   *
-   * @param {Transaction} transaction
-   * @param {ReadonlyMap<number, string>} authors
-   * @returns {Change[]}
-   */
-  take(transaction, authors) {
-    if (this.steps.length === 0) return []
-    const writer = onlyWriter(transaction)
-    /** @type {Change[]} */
+  /** Return the changes in the order of the steps. @returns {Told[]} */
+  changes() {
+    for (const step of this.steps) if ('cells' in step && step.cells.code === LISTED) this.noteWritten(step)
+    /** @type {Told[]} */
     const changes = []
-    for (const step of this.steps) {
-      const change = this.changeOf(step, writer)
-      if (change === null) {
-        if ('cells' in step && step.cells.code <= CELL) this.disputed.add(step.cells)
-        continue
-      }
-      const author = change.client === null ? null : (authors.get(change.client) ?? '')
-      changes.push({ ...change, author, local: transaction.local })
+    // Backwards, because what a counter came to is known and what it came from follows.
+    for (let at = this.steps.length - 1; at >= 0; at--) {
+      const step = this.steps[at]
+      const change = 'items' in step ? this.itemChange(step) : this.cellChange(step)
+      if (change !== null) changes.push(change)
+      else if ('cells' in step) this.noteQuiet(step)
     }
-    this.steps = []
-    this.noted.clear()
-    this.totals.clear()
-    this.fresh.clear()
-    return changes
+    return changes.reverse()
   }
 
-  /** @returns {FieldName[]} the fields that `take` found nothing new to read in, but another dispute */
-  takeDisputed() {
-    const fields = [...this.disputed].map(({ kind, name }) => ({ kind, name }))
-    this.disputed.clear()
-    return fields
+  /** @param {CellStep} step */
+  noteWritten({ cells, key }) {
+    const keys = this.written.get(cells)
+    if (keys === undefined) this.written.set(cells, new Set([key]))
+    else keys.add(key)
   }
 
-  /**
-   * @param {CellStep | ItemStep | RootChange} step
-   * @param {number | null} writer whose the deletions are
-   * @returns {Step | null} null if nothing that is read changed
-   */
-  changeOf(step, writer) {
-    if ('items' in step) return itemChange(step, writer)
-    if ('clients' in step) return rootChange(step, writer)
-    if (step.cells.code === COUNTER) return this.counterChange(step)
-    return step.cells.code === ELEMENT ? elementChange(step, writer) : this.valueChange(step, writer)
+  /** @param {CellStep} step */
+  noteQuiet({ cells, key, before }) {
+    const after = cells.at(key)
+    if (cells.isDisputable && (before.length !== after.length || before[0] !== after[0]))
+      this.quiet.add(cells)
   }
 
   /**
    * @param {CellStep} step
-   * @param {number | null} writer
-   * @returns {Step | null}
+   * @returns {Told | null}
    */
-  valueChange({ cells, key, before: [before] }, writer) {
-    const after = cells.cells.get(key)?.[0]
-    if (before === after) return null
-    const client = after !== undefined && this.fresh.has(after) ? after.client : writer
-    const shown = cells.code === CELL ? key : null
+  cellChange(step) {
+    const { cells, key, before } = step
+    if (cells.code === COUNTER) return this.counterChange(step)
+    const after = cells.at(key)
+    if (cells.code === ELEMENT) return this.elementChange(step, after)
+    if (cells.code === PLACE) return isSame(before[0], after[0]) ? null : this.placeChange(step)
+    if (cells.reader === null || before.length + after.length < 3) {
+      if (isSame(before[0], after[0])) return null
+      return this.told(step, after, before[0]?.value, after[0]?.value)
+    }
+    const [old, value] = [picked(cells, before), picked(cells, after)]
+    const stays = (before.length === 0) === (after.length === 0) && isEqual(old, value)
+    return stays ? null : this.told(step, after, old, value)
+  }
+
+  /**
+   * @param {CellStep} step
+   * @param {readonly Entry[]} after
+   * @param {unknown} old
+   * @param {unknown} value
+   * @returns {Told}
+   */
+  told({ cells, key, before }, after, old, value) {
     return {
       kind: cells.kind,
       field: cells.name,
-      key: shown,
-      old: before?.value,
-      value: after?.value,
-      client
+      key: cells.code === CELL || cells.code === LISTED ? key : null,
+      old,
+      value,
+      client: this.who(before, after),
+      action: before.length === 0 ? 'added' : after.length === 0 ? 'removed' : 'changed'
+    }
+  }
+
+  /**
+   * A rival that comes to be read was written before: who deleted what was read made this change.
+   *
+   * @param {readonly Entry[]} before
+   * @param {readonly Entry[]} after
+   */
+  who(before, [first]) {
+    const came = first !== undefined && !before.some(entry => isSame(entry, first))
+    return came ? first.client : this.deleter()
+  }
+
+  /**
+   * @param {CellStep} step
+   * @param {readonly Entry[]} after
+   * @returns {Told | null}
+   */
+  elementChange({ cells, before }, after) {
+    if ((before.length === 0) === (after.length === 0)) return null
+    const came = after.length > 0
+    return {
+      kind: cells.kind,
+      field: cells.name,
+      key: (after[0] ?? before[0]).value,
+      old: came ? undefined : true,
+      value: came ? true : undefined,
+      client: this.who(before, after),
+      action: came ? 'added' : 'removed'
     }
   }
 
   /**
    * @param {CellStep} step
-   * @returns {Step | null}
+   * @returns {Told | null}
    */
   counterChange({ cells, key, before }) {
-    const difference = counted(cells.cells.get(key) ?? []) - counted(before)
-    if (difference === 0) return null
-    const old = this.totals.get(cells) ?? 0
-    const value = sum(old, difference)
-    this.totals.set(cells, value)
-    return { kind: cells.kind, field: cells.name, key: null, old, value, client: Number(key) }
+    const difference = cells.countedIn(cells.at(key)) - cells.countedIn(before)
+    if (difference === 0n) return null
+    const value = this.totals.get(cells.name) ?? cells.counted
+    this.totals.set(cells.name, value - difference)
+    const [old, now] = [value - difference, value].map(narrowed)
+    return {
+      kind: 'counter',
+      field: cells.name,
+      key: null,
+      old,
+      value: now,
+      client: Number(key),
+      action: 'changed'
+    }
   }
-}
 
-/**
- * @param {CellStep} step
- * @param {number | null} writer
- * @returns {Step | null}
- */
-const elementChange = ({ cells, key, before: [before] }, writer) => {
-  const after = cells.cells.get(key)?.[0]
-  const entry = after ?? before
-  if (entry === undefined || (before === undefined) === (after === undefined)) return null
-  const [old, value, client] = after ? [undefined, true, after.client] : [true, undefined, writer]
-  return { kind: cells.kind, field: cells.name, key: shownKey(entry), old, value, client }
-}
+  /**
+   * @param {CellStep} step
+   * @returns {Told | null} null if the item came, went or changed, too, which says more
+   */
+  placeChange({ cells, key }) {
+    const items = /** @type {import('./cells.js').Order} */ (cells.order).items
+    const entries = items.at(key)
+    if (entries.length === 0) return null
+    if (this.written.get(items)?.has(key)) return null
+    const value = picked(items, entries)
+    const client = cells.at(key)[0]?.client ?? this.deleter()
+    return { kind: 'list', field: cells.name, key, old: value, value, client, action: 'moved' }
+  }
 
-/**
- * @param {ItemStep} step
- * @param {number | null} writer
- * @returns {Step}
- */
-const itemChange = ({ items, entry, gained }, writer) => {
-  const [old, value] = gained ? [undefined, entry.value] : [entry.value, undefined]
-  return {
-    kind: items.kind,
-    field: items.name,
-    key: null,
-    old,
-    value,
-    client: gained ? entry.client : writer
+  /**
+   * @param {ItemStep} step
+   * @returns {Told}
+   */
+  itemChange({ items, entry, gained }) {
+    const [old, value] = gained ? [undefined, entry.value] : [entry.value, undefined]
+    const client = gained ? entry.client : this.deleter()
+    const action = gained ? 'added' : 'removed'
+    return { kind: items.kind, field: items.name, key: null, old, value, client, action }
   }
 }
 
 /**
  * @param {RootChange} change
- * @param {number | null} writer
- * @returns {Step}
+ * @param {() => number | null} deleter
+ * @returns {Told}
  */
-const rootChange = ({ clients, ...change }, writer) => {
-  const [only = writer] = clients
-  return { ...change, client: clients.size > 1 ? null : only }
+export const rootChange = ({ clients, ...change }, deleter) => {
+  const [only] = clients
+  const client = clients.size > 1 ? null : (only ?? deleter())
+  const isCell = change.kind === 'plain-map' && change.key !== null
+  return { ...change, client, action: isCell ? cameOrWent(change) : 'changed' }
 }
+
+/**
+ * @param {{ old: unknown, value: unknown }} change
+ * @returns {Action}
+ */
+const cameOrWent = ({ old, value }) =>
+  value === undefined ? 'removed' : old === undefined ? 'added' : 'changed'
+
+/**
+ * @param {Cells} cells
+ * @param {readonly Entry[]} entries
+ */
+const picked = (cells, entries) =>
+  entries.length > 1 && cells.reader !== null ? cells.reader.pick(entries) : entries[0]?.value
+
+/**
+ * @param {unknown} a
+ * @param {unknown} b
+ */
+const isEqual = (a, b) =>
+  a === undefined || b === undefined ? a === b : canonical(pack(a)) === canonical(pack(b))
 
 /**
  * Return the key of an entry's cell as a user knows it.
  *
  * @param {Entry} entry
- * @returns {unknown} a map's key, a set's element, or null
+ * @returns {unknown} a map's key, a list item's id, a set's element, or null
  */
-export const shownKey = entry =>
-  entry.kind === CELL ? entry.key : entry.kind === ELEMENT ? entry.value : null
-
-/**
- * @param {number | bigint} total
- * @param {number} difference
- * @returns {number | bigint} a BigInt beyond 2^53 - 1
- */
-const sum = (total, difference) => {
-  const exact = BigInt(total) + BigInt(difference)
-  return Number.isSafeInteger(Number(exact)) ? Number(exact) : exact
+export const shownKey = entry => {
+  if (entry.kind === CELL || entry.kind === LISTED) return entry.key
+  return entry.kind === ELEMENT ? entry.value : null
 }
 
 /**
@@ -243,7 +248,7 @@ const sum = (total, difference) => {
  * @param {Transaction} transaction
  * @returns {number | null} null if there were several, or none
  */
-const onlyWriter = transaction => {
+export const onlyWriter = transaction => {
   let writer = null
   for (const [client, clock] of transaction.afterState) {
     if (clock === (transaction.beforeState.get(client) ?? 0)) continue

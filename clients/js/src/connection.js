@@ -1,4 +1,4 @@
-/** Connections: follow a room over a WebSocket, and come back when it breaks. */
+/** Connections: follow a room over a WebSocket, send what is edited here, and come back when it breaks. */
 
 import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
@@ -6,141 +6,202 @@ import { ObservableV2 } from 'lib0/observable'
 import * as awarenessProtocol from 'y-protocols/awareness'
 import * as syncProtocol from 'y-protocols/sync'
 import * as Y from 'yjs'
-import { AUTH, AWARENESS, COMITY, QUERY_AWARENESS, readControl, SUBPROTOCOL, SYNC } from './wire.js'
+import { TooLargeError } from './errors.js'
+import { errorFor } from './failures.js'
+import { Link } from './link.js'
+import { Uplink } from './uplink.js'
+import { AUTH, AWARENESS, COMITY, QUERY_AWARENESS, readControl, SYNC } from './wire.js'
 
-/** The first pause before coming back: short, for most breaks are a server that restarts. */
-const FIRST_PAUSE_MS = 200
-/** The longest pause: a person who waits does not want to wait longer, and one attempt is cheap. */
-const LONGEST_PAUSE_MS = 10_000
-/** After this much silence the server is asked for a sign of life: half of what proxies commonly allow. */
-const PROBE_AFTER_MS = 30_000
-/** How long the server may take to give it: it has nothing to look up, so that only the way there counts. */
-const ANSWER_WITHIN_MS = 5_000
-/** How long opening and the first synchronisation may go without a frame: a large document on a slow line. */
-const SYNC_WITHIN_MS = 60_000
-/** How often silence is looked at. */
-const WATCH_EVERY_MS = 1_000
+/** Bytes of updates that wait for the answer they build on; past it they are applied as they come, which costs more. */
+const MAX_EARLY = 8 * 1024 * 1024
+/** The update that holds nothing. */
+const EMPTY_UPDATE_BYTES = 2
 
-/** WebSocket.OPEN, which not every class carries. */
-const OPEN = 1
+const utf8 = new TextEncoder()
 
 /** @typedef {'offline' | 'syncing' | 'live'} Status */
 /** @typedef {import('./wire.js').Welcome} Welcome */
 /** @typedef {import('./wire.js').Notice} Notice */
-/** @typedef {{ code: number, reason: string }} Refusal */
-/** @typedef {{ new (url: string, protocols: string[]): WebSocket }} WebSocketClass */
+/** @typedef {import('./link.js').Refusal} Refusal */
+/** @typedef {import('./link.js').WebSocketClass} WebSocketClass */
+/** @typedef {import('./uplink.js').Rejection} Rejection */
 
 /**
- * A WebSocket connection that follows one room: it takes in the room's document and everyone's presence, announces
- * its own, and sends no edits. It reconnects with exponential backoff and jitter until it is destroyed or refused
- * (close codes 4400 to 4499).
+ * How a connection is made.
  *
- * If the room turns out to have another history than the document that was followed, for example because it was
- * restored from a backup, that document is discarded for a new one: merging the two would double everything.
+ * @typedef {object} Options
+ * @property {Record<string, unknown> | null} [presence] what to announce about this client
+ * @property {boolean} [edits] send what is edited in the document; without it the connection only follows
+ * @property {(origin: unknown) => boolean} [isLocal] which updates of the document are edits, by their origin: all
+ *   that did not come from the connection, if not given
+ * @property {boolean} [paused] wait for `resume` before connecting
+ */
+
+/**
+ * A WebSocket connection to one room: it takes in the room's document and everyone's presence, and announces its own.
+ * With `edits` it also sends what is edited in the document, and keeps count of what has arrived. It reconnects with
+ * exponential backoff and jitter until it is destroyed or refused (close codes 4400 to 4499, and 1009).
  *
- * Events: `status` (Status), `document` (Y.Doc, after `doc` and `awareness` were replaced), `welcome` (Welcome),
- * `notice` (Notice), `refused` (Refusal).
+ * If the room turns out to have another history than the document, for example because it was lost and rebuilt, the
+ * server's document takes the place of this one: merging the two would double everything. So it does if the server
+ * refused an edit, since what follows builds on it. `doc` and `awareness` are other objects then.
+ *
+ * Events: `status` (Status), `document` (the new Y.Doc and the old one, which stays readable), `welcome` (Welcome),
+ * `notice` (Notice), `refused` (Refusal), `acknowledged` (the number of the last local update that is on the server's
+ * disk), `rejected` (Rejection), `met` (the lineage that the document now shares content with), `closed` (a socket is
+ * gone, or could not be opened).
  *
  * @extends {ObservableV2<{
  *   status: (status: Status) => void,
- *   document: (doc: Y.Doc) => void,
+ *   document: (doc: Y.Doc, old: Y.Doc) => void,
  *   welcome: (welcome: Welcome) => void,
  *   notice: (notice: Notice) => void,
- *   refused: (refusal: Refusal) => void
+ *   refused: (refusal: Refusal) => void,
+ *   acknowledged: (number: number) => void,
+ *   rejected: (rejection: Rejection) => void,
+ *   met: (lineage: string) => void,
+ *   closed: () => void
  * }>}
  */
 export class Connection extends ObservableV2 {
   /**
    * @param {string} url the room's, ws:// or wss://
-   * @param {object} [options]
-   * @param {Record<string, unknown> | null} [options.presence] what to announce about this client
-   * @param {WebSocketClass} [options.WebSocket] where the platform has none of its own
-   * @param {number} [options.firstPause] milliseconds
-   * @param {number} [options.longestPause] milliseconds
-   * @param {number} [options.answerWithin] milliseconds that a live server may take to give a sign of life
+   * @param {Options & import('./link.js').LinkOptions} [options]
    */
   constructor(url, options = {}) {
     super()
     this.url = url
+    this.link = this.newLink(options)
     this.presence = options.presence ?? null
-    this.WebSocket = options.WebSocket ?? globalThis.WebSocket
-    this.firstPause = options.firstPause ?? FIRST_PAUSE_MS
-    this.longestPause = options.longestPause ?? LONGEST_PAUSE_MS
-    this.answerWithin = options.answerWithin ?? ANSWER_WITHIN_MS
     /** @type {Status} */
     this.status = 'offline'
     /** The history that the document belongs to. @type {string | null} */
     this.lineage = null
-    /** Why the server will not have this client. @type {Refusal | null} */
-    this.refusal = null
-    /** @type {WebSocket | null} */
-    this.socket = null
-    this.attempts = 0
-    this.heardAt = 0
-    /** When the server was asked for a sign of life that it has not given. @type {number | null} */
-    this.askedAt = null
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.timer = undefined
+    /** Whether the document has anything in common with that history. */
+    this.hasMet = false
+    /** Whether the document holds what the server refused. */
+    this.mustReset = false
+    /** Whether the document is to be replaced by the server's on this connection. */
+    this.isResetting = false
+    /** Whether the room was found to have another history. */
+    this.isOther = false
+    /** The history that the server says the room has. @type {string | null} */
+    this.roomLineage = null
+    /** What the server had when it asked for the rest. @type {Uint8Array | null} */
+    this.asked = null
+    this.awaitsWelcome = false
+    this.hasAnswer = false
+    /** Updates that came before the answer they build on. @type {Uint8Array[]} */
+    this.early = []
+    this.earlySize = 0
+    /** The largest presence that the server takes, in bytes of JSON. */
+    this.presenceLimit = Infinity
     this.doc = new Y.Doc()
-    this.awareness = this.newAwareness()
-    this.wake = this.wake.bind(this)
-    this.probe = this.probe.bind(this)
-    globalThis.addEventListener?.('online', this.wake)
-    globalThis.addEventListener?.('offline', this.probe)
-    this.watch = setInterval(() => this.watchSilence(), Math.min(WATCH_EVERY_MS, this.answerWithin))
-    this.open()
+    this.awareness = this.newAwareness(this.presence)
+    this.uplink = options.edits === true ? this.newUplink(options.isLocal ?? (() => true)) : null
+    if (options.paused !== true) this.resume()
+  }
+
+  /** Why the server will not have this client. @returns {Refusal | null} */
+  get refusal() {
+    return this.link.refusal
+  }
+
+  /** @returns {WebSocket | null} */
+  get socket() {
+    return this.link.socket
   }
 
   /** Leave the room for good. The document stays readable. */
   destroy() {
     super.destroy()
-    clearTimeout(this.timer)
-    clearInterval(this.watch)
-    globalThis.removeEventListener?.('online', this.wake)
-    globalThis.removeEventListener?.('offline', this.probe)
-    this.hangUp()
+    this.link.destroy()
+    this.uplink?.follow(new Y.Doc())
     this.awareness.destroy()
+  }
+
+  /** Leave the room until `resume` is called. */
+  pause() {
+    this.link.stop()
+  }
+
+  /** Connect, unless that is so already, or the server refused for good. */
+  resume() {
+    this.link.start()
   }
 
   /** Try again now, whatever the pause: the network is back. A live connection is asked whether it still is. */
   wake() {
-    if (this.status === 'live') this.probe()
-    else if (this.refusal === null) {
-      this.hangUp()
-      this.open()
-    }
+    this.link.wake()
   }
 
-  /** @returns {awarenessProtocol.Awareness} */
-  newAwareness() {
+  /** Ask the server for a sign of life, unless one is due already: every server answers a synchronisation step. */
+  probe() {
+    this.link.probe()
+  }
+
+  /** @param {import('./link.js').LinkOptions} options */
+  newLink(options) {
+    const hooks = {
+      opened: (/** @type {boolean} */ isComity) => this.onOpen(isComity),
+      received: (/** @type {Uint8Array} */ bytes) => this.onMessage(bytes),
+      closed: () => this.onClose(),
+      refused: (/** @type {Refusal} */ refusal) => this.emit('refused', [refusal]),
+      ask: () => this.sendStep1(),
+      ticked: () => this.uplink?.flushHeld()
+    }
+    return new Link(this.url, hooks, options)
+  }
+
+  /** @param {(origin: unknown) => boolean} isLocal */
+  newUplink(isLocal) {
+    const uplink = new Uplink({
+      post: frame => this.link.send(frame),
+      unsent: () => this.link.unsent,
+      isLocal: origin => origin !== this && isLocal(origin),
+      acknowledged: number => this.onAcknowledged(number),
+      rejected: rejection => this.onRejected(rejection)
+    })
+    uplink.follow(this.doc)
+    return uplink
+  }
+
+  /**
+   * @param {Record<string, unknown> | null} state
+   * @returns {awarenessProtocol.Awareness}
+   */
+  newAwareness(state) {
     const awareness = new awarenessProtocol.Awareness(this.doc)
-    awareness.setLocalState(this.presence)
+    awareness.setLocalState(state)
     awareness.on('update', (/** @type {unknown} */ _change, /** @type {unknown} */ origin) => {
       if (origin === 'local' && this.status !== 'offline') this.sendPresence()
     })
     return awareness
   }
 
-  open() {
-    clearTimeout(this.timer)
-    const socket = new this.WebSocket(this.url, [SUBPROTOCOL])
-    socket.binaryType = 'arraybuffer'
-    this.socket = socket
-    this.heardAt = this.askedAt = Date.now()
-    socket.onopen = () => this.onOpen(socket)
-    socket.onmessage = ({ data }) => this.onMessage(socket, new Uint8Array(data))
-    socket.onclose = ({ code, reason }) => this.onClose(code, reason)
-    socket.onerror = () => {
-      // A close event follows, and says more.
-    }
-  }
-
-  /** @param {WebSocket} socket */
-  onOpen(socket) {
-    this.heard()
+  /** @param {boolean} isComity whether the server claims to speak `comity.v1` */
+  onOpen(isComity) {
     this.setStatus('syncing')
     // A Comity server says first which history the room has; nothing may be merged before.
-    if (socket.protocol !== SUBPROTOCOL) this.startSync()
+    this.awaitsWelcome = isComity
+    if (!isComity) this.startSync()
+  }
+
+  /** Let go of everything that belongs to one socket, and of everyone's presence but one's own. */
+  onClose() {
+    this.uplink?.reset()
+    this.hasAnswer = this.isResetting = false
+    this.asked = null
+    this.early = []
+    this.earlySize = 0
+    const others = [...this.awareness.states.keys()].filter(client => client !== this.awareness.clientID)
+    awarenessProtocol.removeAwarenessStates(this.awareness, others, 'disconnected')
+    // Else what the server says of them when it is back would be no news.
+    for (const client of this.awareness.meta.keys()) {
+      if (client !== this.awareness.clientID) this.awareness.meta.delete(client)
+    }
+    this.setStatus('offline')
+    this.emit('closed', [])
   }
 
   startSync() {
@@ -149,23 +210,20 @@ export class Connection extends ObservableV2 {
     this.awareness.setLocalState(this.awareness.getLocalState())
   }
 
-  /**
-   * @param {WebSocket} socket
-   * @param {Uint8Array} bytes
-   */
-  onMessage(socket, bytes) {
-    this.heard()
+  /** @param {Uint8Array} bytes */
+  onMessage(bytes) {
     try {
       this.read(decoding.createDecoder(bytes))
     } catch (error) {
       console.error('Comity: a frame that cannot be read; connecting anew', error)
-      socket.close()
+      this.link.comeBack()
     }
   }
 
   /** @param {decoding.Decoder} decoder */
   read(decoder) {
     const type = decoding.readVarUint(decoder)
+    if (this.awaitsWelcome) this.meetServer(type)
     if (type === SYNC) this.readSync(decoder)
     else if (type === AWARENESS) this.readAwareness(decoder)
     else if (type === QUERY_AWARENESS) this.sendPresence()
@@ -173,19 +231,23 @@ export class Connection extends ObservableV2 {
     else if (type === AUTH) this.readDenial(decoder)
   }
 
+  /**
+   * Learn from the first frame what the server is: some stock ones agree to any subprotocol.
+   *
+   * @param {number} type the frame's
+   */
+  meetServer(type) {
+    this.awaitsWelcome = false
+    if (type !== COMITY) this.startSync()
+  }
+
   /** @param {decoding.Decoder} decoder */
   readSync(decoder) {
     const step = decoding.readVarUint(decoder)
     const body = decoding.readVarUint8Array(decoder)
-    if (step === syncProtocol.messageYjsSyncStep1) {
-      this.send(SYNC, encoder => syncProtocol.writeSyncStep2(encoder, this.doc, body))
-      return
-    }
-    Y.applyUpdate(this.doc, body, this)
-    if (step === syncProtocol.messageYjsSyncStep2) {
-      this.attempts = 0
-      this.setStatus('live')
-    }
+    if (step === syncProtocol.messageYjsSyncStep1) this.answer(body)
+    else if (step === syncProtocol.messageYjsSyncStep2) this.takeAnswer(body)
+    else this.takeUpdate(body)
   }
 
   /** @param {decoding.Decoder} decoder */
@@ -203,92 +265,160 @@ export class Connection extends ObservableV2 {
   readControl(decoder) {
     const frame = readControl(decoder)
     if (frame?.kind === 'notice') this.emit('notice', [frame])
-    if (frame?.kind !== 'welcome') return
-    if (this.lineage !== null && this.lineage !== frame.lineage) this.startAfresh()
-    this.lineage = frame.lineage
-    this.emit('welcome', [frame])
-    this.startSync()
+    else if (frame?.kind === 'welcome') this.takeWelcome(frame)
+    else if (frame?.kind === 'ack') this.uplink?.acknowledge(frame.n)
+    else if (frame?.kind === 'reject') this.uplink?.reject(frame.n, errorFor(frame.code, frame.reason))
   }
 
-  /** Discard the document for a new one. */
-  startAfresh() {
+  /** @param {Welcome} welcome */
+  takeWelcome(welcome) {
+    this.isOther = this.hasMet && this.lineage !== welcome.lineage
+    if (!this.hasMet) this.lineage = welcome.lineage
+    this.isResetting = this.mustReset || this.isOther
+    this.presenceLimit = welcome.limits.presence ?? Infinity
+    this.roomLineage = welcome.lineage
+    this.emit('welcome', [welcome])
+    this.uplink?.welcomed(welcome)
+    if (this.status !== 'offline') this.startSync()
+  }
+
+  /**
+   * Send the server what it lacks.
+   *
+   * @param {Uint8Array} vector the state vector of what it has
+   */
+  answer(vector) {
+    this.asked = vector
+    if (this.isResetting) return
+    if (this.uplink === null) {
+      this.send(SYNC, encoder => syncProtocol.writeSyncStep2(encoder, this.doc, vector))
+      return
+    }
+    try {
+      this.uplink.answer(vector)
+      this.checkLive()
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error
+      this.link.refuse({ code: 4413, reason: error.message })
+    }
+  }
+
+  /** @param {Uint8Array} update what the document lacked, or all there is */
+  takeAnswer(update) {
+    if (this.isResetting) this.replaceDocument(update)
+    else this.apply(update)
+    this.hasAnswer = true
+    const early = this.early
+    this.early = []
+    this.earlySize = 0
+    for (const each of early) this.apply(each)
+    this.checkLive()
+  }
+
+  /**
+   * Apply an update; one that comes before the answer to our step 1 builds on that, and waits for it.
+   *
+   * @param {Uint8Array} update
+   */
+  takeUpdate(update) {
+    if (this.isResetting) return // what comes before the answer that is reset to is in that answer
+    if (this.hasAnswer || this.earlySize > MAX_EARLY) {
+      this.apply(update)
+      return
+    }
+    this.early.push(update)
+    this.earlySize += update.length
+  }
+
+  /** @param {Uint8Array} update */
+  apply(update) {
+    if (update.length > EMPTY_UPDATE_BYTES) this.meet()
+    Y.applyUpdate(this.doc, update, this)
+    if (!this.hasAnswer || this.doc.store.pendingStructs === null) return
+    this.hasAnswer = false // until the answer to this
+    this.sendStep1()
+  }
+
+  /**
+   * Note that from now on the document and the room have something in common. Not before, since a room that nobody has
+   * written to has another lineage whenever the server loads it.
+   */
+  meet() {
+    if (this.hasMet || this.lineage === null) return
+    this.hasMet = true
+    this.emit('met', [this.lineage])
+  }
+
+  /**
+   * Take the server's document in place of this one.
+   *
+   * @param {Uint8Array} update all of it
+   */
+  replaceDocument(update) {
+    const fresh = new Y.Doc()
+    Y.applyUpdate(fresh, update, this)
+    const old = this.doc
+    const presence = this.awareness.getLocalState()
     this.awareness.destroy()
-    this.doc.destroy()
-    this.doc = new Y.Doc()
-    this.awareness = this.newAwareness()
-    this.emit('document', [this.doc])
+    old.destroy()
+    this.doc = fresh
+    this.awareness = this.newAwareness(presence)
+    this.uplink?.follow(fresh)
+    this.lineage = this.roomLineage
+    this.hasMet = update.length > EMPTY_UPDATE_BYTES
+    this.mustReset = this.isResetting = false
+    this.emit('document', [fresh, old])
+    this.sendPresence()
+    if (this.asked !== null) this.answer(this.asked)
+  }
+
+  checkLive() {
+    const isAsked = this.uplink === null || this.asked !== null || !this.uplink.mayWrite // a reader is never asked
+    if (!this.hasAnswer || !isAsked || this.isResetting) return
+    this.link.settled()
+    this.setStatus('live')
+  }
+
+  /** @param {number} number */
+  onAcknowledged(number) {
+    if (number > 0) this.meet()
+    this.emit('acknowledged', [number])
+  }
+
+  /** @param {Rejection} rejection */
+  onRejected(rejection) {
+    this.mustReset = true
+    this.emit('rejected', [rejection])
+    this.link.comeBack()
   }
 
   sendStep1() {
-    this.send(SYNC, encoder => syncProtocol.writeSyncStep1(encoder, this.doc))
+    if (this.isResetting) this.send(SYNC, encoder => syncProtocol.writeSyncStep1(encoder, new Y.Doc()))
+    else this.send(SYNC, encoder => syncProtocol.writeSyncStep1(encoder, this.doc))
   }
 
   sendPresence() {
     const { awareness } = this
     if (!awareness.meta.has(awareness.clientID)) return
+    const size = utf8.encode(JSON.stringify(awareness.getLocalState())).length
+    if (size > this.presenceLimit) {
+      const text = `a presence of ${size} bytes is over the server's limit of ${this.presenceLimit}, and is not sent`
+      this.emit('notice', [{ kind: 'notice', code: 4413, text }])
+      return
+    }
     const update = awarenessProtocol.encodeAwarenessUpdate(awareness, [awareness.clientID])
     this.send(AWARENESS, encoder => encoding.writeVarUint8Array(encoder, update))
   }
 
   /**
    * @param {number} type
-   * @param {(encoder: encoding.Encoder) => void} [write]
+   * @param {(encoder: encoding.Encoder) => void} write
    */
   send(type, write) {
-    if (this.socket === null || this.socket.readyState !== OPEN) return
     const encoder = encoding.createEncoder()
     encoding.writeVarUint(encoder, type)
-    write?.(encoder)
-    this.socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (encoding.toUint8Array(encoder)))
-  }
-
-  /** Ask the server for a sign of life, unless one is due already: every server answers a synchronisation step. */
-  probe() {
-    if (this.askedAt !== null || this.status !== 'live') return
-    this.askedAt = Date.now()
-    this.sendStep1()
-  }
-
-  heard() {
-    this.heardAt = Date.now()
-    this.askedAt = null
-  }
-
-  watchSilence() {
-    if (this.socket === null) return
-    const now = Date.now()
-    const patience = this.status === 'live' ? this.answerWithin : SYNC_WITHIN_MS
-    if (this.askedAt !== null && now - this.askedAt > patience) this.onClose(1006, 'the server fell silent')
-    else if (now - this.heardAt > PROBE_AFTER_MS) this.probe()
-  }
-
-  /**
-   * @param {number} code
-   * @param {string} reason
-   */
-  onClose(code, reason) {
-    this.hangUp()
-    if (code >= 4400 && code < 4500) {
-      this.refusal = { code, reason }
-      this.emit('refused', [this.refusal])
-      return
-    }
-    const pause = Math.min(this.longestPause, this.firstPause * 2 ** this.attempts++)
-    // Half the pause at random, so that a server that restarts does not meet all its clients at once.
-    this.timer = setTimeout(() => this.open(), pause * (0.5 + Math.random() / 2))
-  }
-
-  /** Let go of the socket and of everyone's presence but one's own. */
-  hangUp() {
-    const socket = this.socket
-    this.socket = null
-    if (socket !== null) {
-      socket.onopen = socket.onmessage = socket.onclose = null
-      socket.close()
-    }
-    const others = [...this.awareness.states.keys()].filter(client => client !== this.awareness.clientID)
-    awarenessProtocol.removeAwarenessStates(this.awareness, others, 'disconnected')
-    this.setStatus('offline')
+    write(encoder)
+    this.link.send(encoding.toUint8Array(encoder))
   }
 
   /** @param {Status} status */

@@ -1,129 +1,233 @@
-/** Fields: the live entries of one typed field, and what they read as. */
+/** What the typed fields of a state have in common. */
 
-import { byPrecedence, CELL, COUNTER, ELEMENT, inOrder, ITEM, REGISTER } from './entry.js'
+import { shownKey } from './changes.js'
+import { InvalidValueError } from './errors.js'
+import { decode } from './msgpack.js'
+import { pack } from './pack.js'
 
+/** @typedef {import('./cells.js').Kind} Kind */
 /** @typedef {import('./entry.js').Entry} Entry */
-/** @typedef {'register' | 'map' | 'set' | 'counter' | 'log'} Kind */
+/** @typedef {import('./changes.js').Change} Change */
+/** @typedef {import('./document.js').StateDocument} StateDocument */
+/** @typedef {import('./document.js').Conflict} Conflict */
+/** @typedef {import('./resolution.js').Strategy} Strategy */
 
-/** @type {Record<number, Kind>} */
-export const KINDS = {
-  [REGISTER]: 'register',
-  [CELL]: 'map',
-  [ELEMENT]: 'set',
-  [COUNTER]: 'counter',
-  [ITEM]: 'log'
-}
+/**
+ * Tells whether a value fits a field: true, or false, or what does not fit. It gets values as they are read, and so
+ * whatever anybody stored.
+ *
+ * @template T
+ * @typedef {((value: any) => value is T) | ((value: any) => boolean | string)} Validator
+ */
 
-/** Registers, maps, sets and counters: cells, each with its live entries, the one that is read first. */
-export class Cells {
+/**
+ * @template T
+ * @typedef {object} FieldOptions
+ * @property {Validator<T>} [validate] which values fit; without it all that can be stored do
+ */
+
+/**
+ * @template T
+ * @typedef {FieldOptions<T> & { onConflict?: Strategy }} CellOptions onConflict decides what is read while rivals are
+ *   live, by them alone and so the same on every replica
+ */
+
+/**
+ * A stored value that does not fit its field, and who wrote it.
+ *
+ * @typedef {object} Violation
+ * @property {string} field the field's path
+ * @property {unknown} key the map's key, the set's element or the list item's id; null for the other kinds
+ * @property {unknown} value
+ * @property {string} author "" if unknown
+ * @property {string} problem what does not fit
+ */
+
+/** A typed field of a document. */
+export class Field {
+  /** The name of the type, as it stands in changes. @type {Change['kind']} */
+  static kind
+
   /**
-   * @param {number} code REGISTER, CELL, ELEMENT or COUNTER
-   * @param {string} name
+   * @param {StateDocument} document
+   * @param {string} name its path
+   * @param {() => void} touch to be called inside a transaction that edits what would not show that a row is there
    */
-  constructor(code, name) {
-    this.code = code
-    this.kind = KINDS[code]
+  constructor(document, name, touch) {
+    this.document = document
     this.name = name
-    /** @type {Map<string, Entry[]>} */
-    this.cells = new Map()
-    /** Keys of the cells with rivals. @type {Set<string>} */
-    this.disputed = new Set()
+    this.touch = touch
   }
 
-  get size() {
-    return this.cells.size
-  }
-
-  /** @param {Entry} entry */
-  add(entry) {
-    const before = this.cells.get(entry.key)
-    this.put(entry.key, before === undefined ? [entry] : [...before, entry].sort(byPrecedence))
-  }
-
-  /** @param {Entry} entry */
-  remove(entry) {
-    const before = this.cells.get(entry.key) ?? []
-    this.put(
-      entry.key,
-      before.filter(other => other !== entry)
-    )
+  /** @returns {Change['kind']} */
+  get kind() {
+    return /** @type {typeof Field} */ (this.constructor).kind
   }
 
   /**
-   * @param {string} key
-   * @param {Entry[]} entries never changed afterwards, so that it can be compared with what comes later
+   * Listen to this field's changes: all those of one transaction at once.
+   *
+   * @param {(changes: Change[]) => void} listener
+   * @returns {() => void} stops listening
    */
-  put(key, entries) {
-    if (entries.length > 0) this.cells.set(key, entries)
-    else this.cells.delete(key)
-    if (entries.length > 1 && (this.code === REGISTER || this.code === CELL)) this.disputed.add(key)
-    else this.disputed.delete(key)
+  observe(listener) {
+    return this.document.observe(changes => {
+      const own = changes.filter(({ kind, field }) => field === this.name && kind === this.kind)
+      if (own.length > 0) listener(own)
+    })
   }
 
-  /** The keys and values, each as a [key, value] pair. @returns {Generator<[string, unknown]>} */
-  *entries() {
-    for (const [key, entries] of this.cells) yield [key, entries[0].value]
+  /** List the cells of this field that are in conflict. @returns {Conflict[]} */
+  conflicts() {
+    return []
   }
 
-  /** What a counter counts. @returns {number | bigint} a BigInt beyond 2^53 - 1 */
-  total() {
-    let total = 0n
-    for (const entries of this.cells.values()) total += BigInt(counted(entries))
-    const number = Number(total)
-    return Number.isSafeInteger(number) ? number : total
+  /** List the stored values that do not fit this field. @returns {Violation[]} */
+  violations() {
+    return []
+  }
+
+  /**
+   * List what lies under this field's path, but is of another kind: another program's idea of the field.
+   *
+   * @returns {Violation[]}
+   */
+  strangers() {
+    return this.document.entriesAt(this.name).flatMap(({ kind, entries }) => {
+      if (kind === this.kind) return []
+      const problem = `stored as a ${kind} under this name`
+      return entries.map(entry => this.violation(entry, shownKey(entry), problem))
+    })
+  }
+
+  /**
+   * @param {Entry} entry
+   * @param {unknown} key
+   * @param {string} problem
+   * @returns {Violation}
+   */
+  violation({ value, client }, key, problem) {
+    return { field: this.name, key, value, author: this.document.authorOf(client) ?? '', problem }
   }
 }
 
 /**
- * Return what one lane counts: its writer's totals only grow, so of several entries the greatest hold.
+ * A field with values, which fit or do not.
  *
- * @param {Entry[]} entries
- * @returns {number}
+ * @template T
  */
-export const counted = entries => {
-  let plus = 0
-  let minus = 0
-  for (const { value } of entries) {
-    const totals = /** @type {[number, number]} */ (value)
-    plus = Math.max(plus, totals[0])
-    minus = Math.max(minus, totals[1])
+export class ValueField extends Field {
+  /**
+   * @param {StateDocument} document
+   * @param {string} name
+   * @param {() => void} touch
+   * @param {FieldOptions<T>} options
+   */
+  constructor(document, name, touch, { validate } = {}) {
+    super(document, name, touch)
+    this.validate = /** @type {((value: unknown) => boolean | string) | undefined} */ (validate)
+    this.fits = this.fits.bind(this)
   }
-  return plus - minus
+
+  /**
+   * Return what does not fit about a value.
+   *
+   * @param {unknown} value
+   * @returns {string | null} null if it fits
+   */
+  problem(value) {
+    if (this.validate === undefined) return null
+    try {
+      const verdict = this.validate(value)
+      return verdict === true ? null : verdict === false ? 'it does not fit the field' : String(verdict)
+    } catch (error) {
+      // The user's own validators meet what anybody stored, and may throw anything.
+      return String(error)
+    }
+  }
+
+  /** @param {Entry} entry */
+  fits(entry) {
+    return this.validate === undefined || this.problem(entry.value) === null
+  }
+
+  /**
+   * Return a value as whoever reads it will get it.
+   *
+   * @param {unknown} value
+   * @returns {unknown}
+   */
+  asStored(value) {
+    const isScalar = value === null || ['string', 'number', 'boolean', 'undefined'].includes(typeof value)
+    return isScalar ? value : decode(pack(value, this.document.limits.depth, this.name))
+  }
+
+  /**
+   * @param {T} value
+   * @throws {InvalidValueError} if the value does not fit
+   */
+  check(value) {
+    if (this.validate === undefined) return
+    const problem = this.problem(this.asStored(value))
+    if (problem === null) return
+    throw new InvalidValueError(problem, { subject: this.name, remedy: 'nothing was written' })
+  }
+
+  violations() {
+    const found = this.strangers()
+    for (const { kind, entries } of this.document.entriesAt(this.name)) {
+      if (kind !== this.kind) continue
+      for (const entry of entries) {
+        const problem = this.problem(entry.value)
+        if (problem !== null) found.push(this.violation(entry, shownKey(entry), problem))
+      }
+    }
+    return found
+  }
 }
 
-/** The items of a log, sorted when they are read and no sooner. */
-export class Items {
-  /** @param {string} name */
-  constructor(name) {
-    this.kind = KINDS[ITEM]
-    this.name = name
-    /** @type {Set<Entry>} */
-    this.live = new Set()
-    /** @type {Entry[] | null} */
-    this.sorted = []
+/**
+ * A field as it stands in a schema: what becomes a field when the schema is bound to a document.
+ *
+ * @template F
+ */
+export class Declaration {
+  /**
+   * @param {(document: StateDocument, name: string, touch?: () => void) => F} make
+   */
+  constructor(make) {
+    this.make = make
   }
 
-  get size() {
-    return this.live.size
+  /**
+   * Return the field of a document.
+   *
+   * @param {StateDocument} document
+   * @param {string} name its path
+   * @param {() => void} [touch] to be called in transactions that edit what would not show that a row is there
+   * @returns {F}
+   */
+  bind(document, name, touch) {
+    return this.make(document, name, touch)
   }
+}
 
-  /** @param {Entry} entry */
-  add(entry) {
-    this.live.add(entry)
-    const last = this.sorted?.at(-1)
-    if (last === undefined || inOrder(last, entry) <= 0) this.sorted?.push(entry)
-    else this.sorted = null
-  }
+/**
+ * @param {unknown} value
+ * @param {string} subject
+ * @returns {asserts value is string}
+ */
+export function assertKey(value, subject) {
+  if (typeof value === 'string') return
+  throw new InvalidValueError(`${String(value)} is not a string`, { subject: `key of ${subject}` })
+}
 
-  /** @param {Entry} entry */
-  remove(entry) {
-    this.live.delete(entry)
-    this.sorted = null
-  }
-
-  /** The items in order. @returns {Entry[]} not to be changed */
-  list() {
-    this.sorted ??= [...this.live].sort(inOrder)
-    return this.sorted
-  }
+/**
+ * @param {number} index
+ * @param {number} length
+ * @param {string} subject
+ */
+export const checkIndex = (index, length, subject) => {
+  if (Number.isInteger(index) && index >= 0 && index <= length) return
+  throw new InvalidValueError(`position ${index} of ${length}`, { subject, remedy: 'nothing was written' })
 }

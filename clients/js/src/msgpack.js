@@ -13,8 +13,6 @@ const MAX_DEPTH = 500
 /** One for all: making a decoder takes longer than most values. */
 const decoder = new Decoder({ useBigInt64: true, mapKeyConverter: String })
 
-/** One character a byte, no two bytes alike. */
-const latin1 = new TextDecoder('latin1')
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
@@ -215,8 +213,8 @@ export const items = bytes => {
 export const isInteger = bytes => headAt(bytes, 0).type === 'int'
 
 /**
- * Return the canonical form of a well-formed encoded value as a string of its bytes: equal values have equal
- * forms, whatever the order of their map keys, while 1, 1.0 and true stay three values.
+ * Return the canonical bytes of a well-formed encoded value, as a string of one character a byte: equal values have
+ * equal forms, whatever the order of their map keys, while 1, 1.0 and true stay three values.
  *
  * @param {Uint8Array} bytes
  * @returns {string}
@@ -230,35 +228,50 @@ export const canonical = bytes => canonicalAt(bytes, 0)[0]
  */
 const canonicalAt = (bytes, at) => {
   const { type, size, count } = headAt(bytes, at)
-  let end = at + size
-  if (type === 'array' || type === 'map') {
-    /** @type {string[]} */
-    const parts = []
-    for (let left = count; left > 0; left--) {
-      let part
-      ;[part, end] = type === 'map' ? pairAt(bytes, end) : canonicalAt(bytes, end)
-      parts.push(part)
-    }
-    if (type === 'map') parts.sort()
-    return [`${type}${count}:${parts.join('')}`, end]
-  }
-  end += count
+  if (type === 'array') return arrayAt(bytes, at + size, count)
+  if (type === 'map') return mapAt(bytes, at + size, count)
+  const end = at + size + count
   return [scalar(type, bytes, at, at + size, end), end]
 }
 
 /**
  * @param {Uint8Array} bytes
  * @param {number} at
+ * @param {number} count
  * @returns {[string, number]}
  */
-const pairAt = (bytes, at) => {
-  const [key, middle] = canonicalAt(bytes, at)
-  const [value, end] = canonicalAt(bytes, middle)
-  return [key + value, end]
+const arrayAt = (bytes, at, count) => {
+  let [form, end] = [countedHead(count, 0x90, 0xdc), at]
+  for (let left = count; left > 0; left--) {
+    const [item, next] = canonicalAt(bytes, end)
+    form += item
+    end = next
+  }
+  return [form, end]
 }
 
 /**
- * Numbers and lengths have several encodings; their value is what counts.
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @param {number} count
+ * @returns {[string, number]}
+ */
+const mapAt = (bytes, at, count) => {
+  /** @type {Map<string, string>} */
+  const pairs = new Map()
+  let end = at
+  for (let left = count; left > 0; left--) {
+    const [key, middle] = canonicalAt(bytes, end)
+    const [value, next] = canonicalAt(bytes, middle)
+    pairs.set(key, value)
+    end = next
+  }
+  const sorted = [...pairs.keys()].sort().map(key => key + pairs.get(key))
+  return [countedHead(sorted.length, 0x80, 0xde) + sorted.join(''), end]
+}
+
+/**
+ * Numbers and lengths have several encodings; the shortest is the canonical one, and 64 bits for a float.
  *
  * @param {Head['type']} type
  * @param {Uint8Array} bytes
@@ -268,17 +281,68 @@ const pairAt = (bytes, at) => {
  * @returns {string}
  */
 const scalar = (type, bytes, start, body, end) => {
-  if (type === 'int') return `int${decode(bytes.subarray(start, end))};`
-  if (type === 'float') return `float${floatText(bytes.subarray(start, end))};`
-  const payload = bytes.subarray(type === 'other' ? start : body, end)
-  return `${type}${payload.length}:${latin1.decode(payload)}`
+  if (type === 'str') return textHead(end - body) + latin1(bytes, body, end)
+  if (type === 'int')
+    return start + 1 === end ? latin1(bytes, start, end) : shortest(bytes.subarray(start, end))
+  if (type === 'float' && bytes[start] === 0xca) return wide(decode(bytes.subarray(start, end)))
+  if (type === 'bin') return sizedHead(end - body, 0xc4, 0xc5, 0xc6) + latin1(bytes, body, end)
+  return latin1(bytes, start, end)
 }
+
+/** @param {Uint8Array} integer */
+const shortest = integer => {
+  const encoded = encodeValue(decode(integer), { useBigInt64: typeof decode(integer) === 'bigint' })
+  return latin1(encoded, 0, encoded.length)
+}
+
+/** @param {unknown} float */
+const wide = float => {
+  const encoded = new Uint8Array(9)
+  encoded[0] = 0xcb
+  new DataView(encoded.buffer).setFloat64(1, Number(float))
+  return latin1(encoded, 0, 9)
+}
+
+/** @param {number} length */
+const textHead = length =>
+  length < 0x20 ? String.fromCharCode(0xa0 | length) : sizedHead(length, 0xd9, 0xda, 0xdb)
+
+/**
+ * @param {number} length
+ * @param {number} short the first byte where the length fits into it
+ * @param {number} two the first byte where the length takes two more
+ */
+const countedHead = (length, short, two) =>
+  length < 0x10 ? String.fromCharCode(short | length) : sizedHead(length, null, two, two + 1)
+
+/**
+ * @param {number} length
+ * @param {number | null} one
+ * @param {number} two
+ * @param {number} four
+ */
+const sizedHead = (length, one, two, four) => {
+  const octets = [length >>> 24, (length >>> 16) & 0xff, (length >>> 8) & 0xff, length & 0xff]
+  if (one !== null && length < 0x100) return String.fromCharCode(one, octets[3])
+  if (length < 0x10000) return String.fromCharCode(two, octets[2], octets[3])
+  return String.fromCharCode(four, ...octets)
+}
+
+/** So many arguments a call takes everywhere. */
+const CHUNK = 8192
 
 /**
  * @param {Uint8Array} bytes
- * @returns {string}
+ * @param {number} start
+ * @param {number} end
  */
-const floatText = bytes => {
-  const value = decode(bytes)
-  return Object.is(value, -0) ? '-0' : String(value)
+export const latin1 = (bytes, start, end) => {
+  let text = ''
+  for (let at = start; at < end; at += CHUNK) {
+    text += String.fromCharCode.apply(
+      null,
+      /** @type {any} */ (bytes.subarray(at, Math.min(end, at + CHUNK)))
+    )
+  }
+  return text
 }

@@ -1,6 +1,8 @@
 /** Roots: the plain Yjs types beside the lanes: texts, and what other Yjs programs keep in the same document. */
 
 import * as Y from 'yjs'
+import { onlyWriter } from './changes.js'
+import { SchemaError } from './errors.js'
 
 /** @typedef {'text' | 'plain-map' | 'plain-array' | 'xml'} RootKind */
 
@@ -15,6 +17,13 @@ import * as Y from 'yjs'
  */
 
 /** @typedef {{ kind: RootKind, type: any, stop: () => void }} Root */
+
+/**
+ * @typedef {object} RootListener
+ * @property {() => boolean} listens whether anybody wants to know of changes
+ * @property {(change: RootChange) => void} changed
+ * @property {(name: string) => void} foundText told of each text once
+ */
 
 /** @type {Record<RootKind, any>} */
 const CONSTRUCTORS = {
@@ -32,7 +41,7 @@ export class Roots {
   /**
    * @param {Y.Doc} ydoc
    * @param {string} except the root that is none of ours
-   * @param {(change: RootChange) => void} listener
+   * @param {RootListener} listener
    */
   constructor(ydoc, except, listener) {
     this.ydoc = ydoc
@@ -40,6 +49,11 @@ export class Roots {
     this.listener = listener
     /** @type {Map<string, Root>} */
     this.known = new Map()
+    /** Roots that hold nothing that tells their kind. @type {Set<string>} */
+    this.unclear = new Set()
+    // Roots are never taken away, so that one walk that is never finished meets each of them once.
+    this.walk = ydoc.share.keys()
+    this.met = 0
     this.discover()
   }
 
@@ -49,11 +63,38 @@ export class Roots {
    * @returns {RootChange[]} one for each
    */
   discover() {
+    const { share } = this.ydoc
+    for (; this.met < share.size; this.met++) this.unclear.add(String(this.walk.next().value))
+    if (this.unclear.size === 0) return []
+    this.unclear.delete(this.except)
+    /** @type {RootChange[]} */
     const found = []
-    for (const [name, type] of this.ydoc.share) {
-      if (name !== this.except && !this.known.has(name) && this.open(name, type)) found.push(this.first(name))
+    for (const name of [...this.unclear]) {
+      const type = /** @type {Y.AbstractType<any>} */ (share.get(name))
+      if (this.known.has(name)) this.unclear.delete(name)
+      else if (this.open(name, type)) found.push(this.first(name))
     }
     return found
+  }
+
+  /**
+   * Return a root text, which becomes part of the document when it is first asked for.
+   *
+   * @param {string} name
+   * @returns {Y.Text}
+   * @throws {SchemaError} if the name is that of the lanes, or of a root of another type
+   */
+  text(name) {
+    const known = this.known.get(name)
+    if (known?.kind === 'text') return known.type
+    if (name === this.except || known !== undefined) {
+      const what =
+        name === this.except ? 'this root belongs to the typed cells' : `this root is a ${known?.kind}`
+      throw new SchemaError(what, { subject: name, remedy: 'choose another name' })
+    }
+    const type = this.ydoc.getText(name)
+    this.open(name, type)
+    return type
   }
 
   /**
@@ -78,10 +119,14 @@ export class Roots {
     const opened = this.ydoc.get(name, CONSTRUCTORS[kind])
     /** @param {Array<Y.YEvent<any>>} events */
     const onEvents = events => {
-      for (const event of events) for (const change of changesOf(kind, name, event)) this.listener(change)
+      if (!this.listener.listens()) return
+      for (const event of events)
+        for (const change of changesOf(kind, name, event)) this.listener.changed(change)
     }
     opened.observeDeep(onEvents)
     this.known.set(name, { kind, type: opened, stop: () => opened.unobserveDeep(onEvents) })
+    this.unclear.delete(name)
+    if (kind === 'text') this.listener.foundText(name)
     return true
   }
 
@@ -143,7 +188,8 @@ const isXml = type => type instanceof Y.XmlFragment || type instanceof Y.XmlText
  * @returns {Generator<RootChange>}
  */
 function* changesOf(kind, field, event) {
-  const clients = clientsOf(event.target, item => event.adds(item))
+  const writer = onlyWriter(event.transaction)
+  const clients = writer === null ? clientsOf(event.target, item => event.adds(item)) : new Set([writer])
   const path = event.path.map(String)
   const where = path.length > 0 ? path.join('.') : null
   const delta = event.target instanceof Y.Map ? [] : event.delta

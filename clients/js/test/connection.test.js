@@ -1,88 +1,21 @@
-import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
-import { WebSocket, WebSocketServer } from 'ws'
-import * as syncProtocol from 'y-protocols/sync'
+import { WebSocket } from 'ws'
+import * as awarenessProtocol from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { Connection } from '../src/connection.js'
-import { encodeControl, SUBPROTOCOL } from '../src/wire.js'
-
-/** A room behind a real socket, as small as it can be. */
-class Room {
-  /** @param {number} [port] */
-  constructor(port = 0) {
-    this.doc = new Y.Doc()
-    this.lineage = 'first'
-    this.mute = false
-    /** Every frame that came in, by its type. @type {number[]} */
-    this.heard = []
-    this.server = new WebSocketServer({ port, host: '127.0.0.1', handleProtocols: () => SUBPROTOCOL })
-    this.server.on('connection', socket => this.greet(socket))
-    this.doc.on('update', update => this.broadcast(this.sync(e => syncProtocol.writeUpdate(e, update))))
-  }
-
-  async url() {
-    if (this.server.address() === null) await once(this.server, 'listening')
-    const { port } = /** @type {import('node:net').AddressInfo} */ (this.server.address())
-    return `ws://127.0.0.1:${port}/ws/shared/demo?agent=page`
-  }
-
-  /** @param {(encoder: encoding.Encoder) => void} write */
-  sync(write) {
-    const encoder = encoding.createEncoder()
-    encoding.writeVarUint(encoder, 0)
-    write(encoder)
-    return encoding.toUint8Array(encoder)
-  }
-
-  /** @param {Uint8Array} frame */
-  broadcast(frame) {
-    for (const socket of this.server.clients) socket.send(frame)
-  }
-
-  /** @param {WebSocket} socket */
-  greet(socket) {
-    const { lineage } = this
-    const welcome = { lineage, principal: 'page', access: ['read'], limits: {}, server: '0' }
-    socket.on('message', data => this.answer(socket, new Uint8Array(/** @type {Buffer} */ (data))))
-    socket.send(encodeControl({ kind: 'welcome', ...welcome }))
-    socket.send(this.sync(encoder => syncProtocol.writeSyncStep1(encoder, this.doc)))
-  }
-
-  /**
-   * @param {WebSocket} socket
-   * @param {Uint8Array} frame
-   */
-  answer(socket, frame) {
-    const decoder = decoding.createDecoder(frame)
-    const type = decoding.readVarUint(decoder)
-    this.heard.push(type)
-    if (type !== 0 || this.mute) return
-    const reply = this.sync(encoder => syncProtocol.readSyncMessage(decoder, encoder, this.doc, null))
-    if (reply.length > 1) socket.send(reply)
-  }
-
-  /** @param {number} code */
-  hangUp(code) {
-    for (const socket of this.server.clients) socket.close(code, 'because')
-  }
-
-  async close() {
-    for (const socket of this.server.clients) socket.terminate()
-    this.server.close()
-    await once(this.server, 'close')
-  }
-}
+import { SmallRoom } from './support/smallroom.js'
 
 /**
  * @param {import('node:test').TestContext} context
  * @param {string} url
+ * @param {import('../src/connection.js').Options & import('../src/link.js').LinkOptions} [options]
  * @returns {Connection}
  */
-const connect = (context, url) => {
+const connect = (context, url, options) => {
   const connection = new Connection(url, {
+    ...options,
     presence: { agent: 'page', kind: 'page' },
     WebSocket: /** @type {any} */ (WebSocket),
     firstPause: 5,
@@ -99,9 +32,10 @@ const connect = (context, url) => {
 /**
  * @param {import('node:test').TestContext} context
  * @param {number} [port]
+ * @param {boolean} [isStock]
  */
-const openRoom = (context, port) => {
-  const room = new Room(port)
+const openRoom = (context, port, isStock) => {
+  const room = new SmallRoom(port, isStock)
   context.after(() => room.close().catch(() => undefined))
   return room
 }
@@ -234,4 +168,226 @@ test('a frame that cannot be read breaks the connection, and a new one is made',
   const back = live(connection)
   room.broadcast(new Uint8Array([0, 2, 200]))
   await back
+})
+
+/**
+ * @param {import('node:test').TestContext} context
+ * @param {boolean} [isStock]
+ * @param {boolean} [stock] whether the connection knows
+ */
+const editing = async (context, isStock = false, stock = false) => {
+  const room = openRoom(context, 0, isStock)
+  room.access = ['read', 'write']
+  const connection = connect(context, await room.url(), { edits: true, stock })
+  return { room, connection }
+}
+
+/** @param {Connection} connection */
+const write = (connection, text = 'x') => connection.doc.getText('notes').insert(0, text)
+
+test('a connection without edits sends none', async context => {
+  const room = openRoom(context)
+  const connection = connect(context, await room.url())
+  await live(connection)
+  write(connection)
+  const answered = event(connection, 'status', status => status === 'offline')
+  room.hangUp(4503)
+  await answered
+  assert.deepEqual(room.updates, [])
+})
+
+test('the edits of one turn travel as one update', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  for (const letter of 'dlrow') write(connection, letter)
+  await event(connection, 'acknowledged', number => number === 5)
+  assert.equal(room.updates.length, 1)
+  assert.equal(room.doc.getText('notes').toString(), 'world')
+  write(connection, '!')
+  await event(connection, 'acknowledged', number => number === 6)
+  assert.equal(room.updates.length, 2)
+})
+
+test('ten thousand edits of one turn are one update', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  for (let at = 0; at < 10_000; at++) connection.doc.getMap('m').set(`k${at % 50}`, at)
+  await event(connection, 'acknowledged', number => number === 10_000)
+  assert.deepEqual(room.doc.getMap('m').toJSON(), connection.doc.getMap('m').toJSON())
+  assert.equal(room.updates.length, 1)
+})
+
+test('large edits of one turn travel as several updates, none of them over the limit', async context => {
+  const { room, connection } = await editing(context)
+  room.limits = { message: 1_500_000 }
+  await live(connection)
+  for (let at = 0; at < 5; at++) write(connection, String(at).repeat(500_000))
+  await event(connection, 'acknowledged', number => number === 5)
+  assert.equal(room.updates.length, 3)
+  assert.equal(room.doc.getText('notes').length, 2_500_000)
+})
+
+test('edits made before and without a connection travel as what the server lacks', async context => {
+  const { room, connection } = await editing(context)
+  write(connection, 'early')
+  await event(connection, 'acknowledged', number => number === 1)
+  connection.pause()
+  write(connection, 'late ')
+  assert.equal(connection.uplink?.pending, 1)
+  connection.resume()
+  await event(connection, 'acknowledged', number => number === 2)
+  assert.equal(room.doc.getText('notes').toString(), 'late early')
+  assert.equal(connection.uplink?.pending, 0)
+})
+
+test('an edit is pending until it is acknowledged, and is sent again if that never comes', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  room.acknowledges = false
+  write(connection)
+  await new Promise(resolve => room.doc.once('update', resolve))
+  assert.equal(connection.uplink?.pending, 1)
+  room.acknowledges = true
+  room.hangUp(4503)
+  await event(connection, 'acknowledged', number => number === 1)
+  assert.equal(room.doc.getText('notes').toString(), 'x')
+})
+
+test('an edit that came from the server is not sent back', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  room.doc.getText('notes').insert(0, 'theirs')
+  await new Promise(resolve => connection.doc.once('update', resolve))
+  write(connection, 'mine ')
+  await event(connection, 'acknowledged', number => number === 1)
+  assert.equal(connection.uplink?.number, 1)
+  assert.equal(room.updates.length, 1)
+})
+
+test('a refused edit is reported, and taken back with what builds on it', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  write(connection, 'sound ')
+  await event(connection, 'acknowledged', number => number === 1)
+  const before = connection.doc
+  room.refuses.add(room.count + 1)
+  write(connection, 'refused ')
+  const rejection = await event(connection, 'rejected')
+  assert.equal(rejection.error.name, 'ForbiddenError')
+  assert.deepEqual([rejection.after, rejection.number], [1, 2])
+  write(connection, 'built on it ')
+  room.refuses.clear()
+  await live(connection)
+  assert.notEqual(connection.doc, before)
+  assert.equal(connection.doc.getText('notes').toString(), 'sound ')
+  assert.equal(room.doc.getText('notes').toString(), 'sound ')
+  write(connection, 'again ')
+  await event(connection, 'acknowledged', number => number === 4)
+  assert.equal(room.doc.getText('notes').toString(), 'again sound ')
+})
+
+test('an edit over the limit is refused here, after those before it have arrived', async context => {
+  const { room, connection } = await editing(context)
+  room.limits = { message: 10_000 }
+  await live(connection)
+  write(connection, 'fits ')
+  await Promise.resolve()
+  write(connection, 'too large '.repeat(1_000))
+  const { error, after, number } = await event(connection, 'rejected')
+  assert.equal(error.name, 'TooLargeError')
+  assert.deepEqual([after, number], [1, 2])
+  await live(connection)
+  assert.equal(connection.doc.getText('notes').toString(), 'fits ')
+})
+
+test('work of a whole absence that is over the limit ends the connection and stays here', async context => {
+  const { room, connection } = await editing(context)
+  room.limits = { message: 10_000 }
+  write(connection, 'too large '.repeat(1_000))
+  const { code, reason } = await event(connection, 'refused')
+  assert.equal(code, 4413)
+  assert.match(reason, /over the server's limit of 10000/)
+  assert.equal(connection.doc.getText('notes').length, 10_000)
+  assert.equal(connection.uplink?.pending, 1)
+})
+
+for (const stock of [true, false]) {
+  test(`a stock server, ${stock ? 'announced' : 'found out'}, is sent edits and acknowledges nothing`, async context => {
+    const { room, connection } = await editing(context, true, stock)
+    write(connection, 'early ')
+    await live(connection)
+    const updated = new Promise(resolve => room.doc.once('update', resolve))
+    write(connection, 'and late ')
+    await updated
+    assert.equal(room.doc.getText('notes').toString(), 'and late early ')
+    assert.equal(connection.uplink?.acknowledges, false)
+    assert.equal(connection.lineage, null)
+  })
+}
+
+test('a server that misses something asks for it and gets it', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  room.mute = true
+  write(connection, 'lost')
+  await new Promise(resolve => setImmediate(resolve))
+  room.mute = false
+  for (const socket of room.server.clients) room.ask(socket)
+  await event(connection, 'acknowledged', number => number === 1)
+  assert.equal(room.doc.getText('notes').toString(), 'lost')
+})
+
+test('a document that misses something asks for it and gets it', async context => {
+  const room = openRoom(context)
+  const connection = connect(context, await room.url())
+  await live(connection)
+  const other = new Y.Doc()
+  other.getText('notes').insert(0, 'first')
+  const vector = Y.encodeStateVector(other)
+  other.getText('notes').insert(5, ' second')
+  room.server.clients.forEach(socket => (socket.send = () => undefined))
+  Y.applyUpdate(room.doc, Y.encodeStateAsUpdate(other))
+  room.server.clients.forEach(socket => delete (/** @type {any} */ (socket).send))
+  const second = room.sync(encoder => {
+    encoding.writeVarUint(encoder, 2)
+    encoding.writeVarUint8Array(encoder, Y.encodeStateAsUpdate(other, vector))
+  })
+  const updated = new Promise(resolve =>
+    connection.doc.on('update', () => connection.doc.getText('notes').length === 12 && resolve(null))
+  )
+  room.broadcast(second)
+  await updated
+  assert.equal(connection.doc.getText('notes').toString(), 'first second')
+})
+
+test('who is present is known again as soon as the connection is back', async context => {
+  const { room, connection } = await editing(context)
+  const other = new awarenessProtocol.Awareness(new Y.Doc())
+  context.after(() => other.destroy())
+  other.setLocalState({ agent: 'other' })
+  const announcement = encoding.createEncoder()
+  encoding.writeVarUint(announcement, 1)
+  encoding.writeVarUint8Array(announcement, awarenessProtocol.encodeAwarenessUpdate(other, [other.clientID]))
+  const present = async () => {
+    room.broadcast(encoding.toUint8Array(announcement))
+    await new Promise(resolve => connection.awareness.once('change', resolve))
+    return connection.awareness.getStates().get(other.clientID)
+  }
+  await live(connection)
+  assert.deepEqual(await present(), { agent: 'other' })
+  const back = live(connection)
+  room.hangUp(4503)
+  await back
+  assert.equal(connection.awareness.getStates().has(other.clientID), false)
+  assert.deepEqual(await present(), { agent: 'other' })
+})
+
+test('a presence over the limit is not sent, and said so', async context => {
+  const { room, connection } = await editing(context)
+  room.limits = { presence: 100 }
+  await live(connection)
+  const noticed = event(connection, 'notice')
+  connection.awareness.setLocalStateField('cursor', 'x'.repeat(200))
+  assert.match((await noticed).text, /over the server's limit of 100/)
+  assert.equal(connection.status, 'live')
 })

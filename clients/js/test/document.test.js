@@ -162,11 +162,11 @@ test('changes come typed, once per transaction, with their author', () => {
   const by = { author: 'planner', client: 7, local: false }
   assert.deepEqual(seen, [
     [
-      { kind: 'register', field: 'goal', key: null, old: 'old', value: 'new', ...by },
-      { kind: 'map', field: 'tasks', key: 'a', old: undefined, value: 1, ...by },
-      { kind: 'set', field: 'tags', key: 'red', old: undefined, value: true, ...by },
-      { kind: 'counter', field: 'n', key: null, old: 0, value: 3, ...by },
-      { kind: 'log', field: 'news', key: null, old: undefined, value: 'hello', ...by }
+      { kind: 'register', field: 'goal', key: null, old: 'old', value: 'new', action: 'changed', ...by },
+      { kind: 'map', field: 'tasks', key: 'a', old: undefined, value: 1, action: 'added', ...by },
+      { kind: 'set', field: 'tags', key: 'red', old: undefined, value: true, action: 'added', ...by },
+      { kind: 'counter', field: 'n', key: null, old: 0, value: 3, action: 'changed', ...by },
+      { kind: 'log', field: 'news', key: null, old: undefined, value: 'hello', action: 'added', ...by }
     ]
   ])
 })

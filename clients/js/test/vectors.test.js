@@ -1,18 +1,26 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import * as Y from 'yjs'
 import { StateDocument } from '../src/document.js'
-
-/** What every implementation of the state format reads; written by the Python side. */
-const FILE = new URL('../../../tests/vectors/state-format.json', import.meta.url)
+import {
+  COUNTER,
+  cellEntry,
+  counterEntry,
+  ELEMENT,
+  elementEntry,
+  HEADER,
+  headerEntry,
+  ITEM,
+  itemEntry,
+  PLACE,
+  placeEntry,
+  readEntry
+} from '../src/entry.js'
+import { lane } from './support/replicas.js'
+import { perform, read, restored } from './support/vectors.js'
 
 /** @typedef {{ kind: string, value: any }} ExpectedField */
-/** @typedef {{ fields: Record<string, ExpectedField>, conflicts: number, authors: any }} Expected */
-/** @typedef {{ name: string, update: string, expect: Expected }} Vector */
-
-/** @type {Vector[]} */
-const vectors = existsSync(FILE) ? JSON.parse(readFileSync(FILE, 'utf8')) : []
+/** @typedef {{ fields: Record<string, ExpectedField>, conflicts: number, disputes: any[], authors: any }} Expected */
 
 /**
  * Return a value as the vectors write it.
@@ -36,7 +44,7 @@ const inAnyOrder = value => value.map((/** @type {any} */ item) => JSON.stringif
  * @param {string} kind
  * @param {string} name
  */
-const read = (state, kind, name) => {
+const held = (state, kind, name) => {
   /** @type {Record<string, () => unknown>} */
   const readers = {
     register: () => state.register(name),
@@ -44,32 +52,67 @@ const read = (state, kind, name) => {
     set: () => state.set(name),
     counter: () => state.counter(name),
     log: () => state.log(name),
+    list: () => state.list(name),
     text: () => state.root(name)
   }
   return asVector(readers[kind]())
 }
 
-test(
-  'the state format has test vectors',
-  { skip: vectors.length === 0 && 'state-format.json is absent' },
-  () => {
-    assert.ok(vectors.length > 0)
-  }
-)
-
-for (const { name, update, expect } of vectors) {
+for (const { name, update, expect } of read('state-format.json')) {
   test(`state format: ${name}`, () => {
     const doc = new Y.Doc()
     const state = new StateDocument(doc)
     Y.applyUpdate(doc, Buffer.from(update, 'base64'))
-    for (const [field, { kind, value }] of Object.entries(expect.fields)) {
-      const found = read(state, kind, field)
+    const { fields, conflicts, disputes, authors } = /** @type {Expected} */ (expect)
+    for (const [field, { kind, value }] of Object.entries(fields)) {
+      const found = held(state, kind, field)
       if (kind === 'set') assert.deepEqual(inAnyOrder(found), inAnyOrder(value), field)
       else assert.deepEqual(found, value, field)
     }
     const typed = state.fields().map(({ name }) => name)
-    assert.deepEqual(typed.sort(), Object.keys(expect.fields).sort())
-    assert.equal(state.conflicts().length, expect.conflicts)
-    assert.deepEqual(Object.fromEntries(state.authors), expect.authors)
+    assert.deepEqual(typed.sort(), Object.keys(fields).sort())
+    assert.equal(state.conflicts().length, conflicts)
+    const found = state.conflicts().map(({ field, key, kind, rivals }) => {
+      return { field, key, kind, values: rivals.map(({ value }) => asVector(value)) }
+    })
+    assert.deepEqual(inAnyOrder(found), inAnyOrder(disputes))
+    assert.deepEqual(Object.fromEntries(state.authors), authors)
+  })
+}
+
+/** @param {any} vector */
+const made = ({ kind, field, key = '', stamp, ancestor, value, plus, minus, agent }) => {
+  const given = restored(value)
+  if (kind === ELEMENT) return elementEntry(field, given, 7, 100)
+  if (kind === COUNTER) return counterEntry(field, plus, minus, 7)
+  if (kind === ITEM) return itemEntry(field, stamp, given, 7, 100)
+  if (kind === HEADER) return headerEntry(agent, 7)
+  if (kind === PLACE) return placeEntry(field, key, stamp, value, 7)
+  return cellEntry(kind, field, key, stamp, given, ancestor, 7, 100)
+}
+
+/** @param {Uint8Array} bytes */
+const base64 = bytes => Buffer.from(bytes).toString('base64')
+
+test('entries are written byte for byte as Python writes them, and read as they were meant', () => {
+  const { entries } = read('entries.json')
+  assert.ok(entries.length > 100)
+  for (const vector of entries) {
+    const entry = made(vector)
+    assert.equal(base64(entry.raw), vector.bytes, JSON.stringify(vector))
+    const again = readEntry(entry.raw, 7)
+    const descends = vector.ancestor > 0 && vector.ancestor < vector.stamp
+    assert.deepEqual(
+      [again.kind, again.field, again.stamp, again.ancestor],
+      [vector.kind, vector.field, vector.stamp ?? 0, descends ? vector.ancestor : 0]
+    )
+    assert.equal(again.key, entry.key)
+    assert.deepEqual(again.value, entry.value)
+  }
+})
+
+for (const session of read('entries.json').documents) {
+  test(`a session's lane is the one that Python writes: ${session.name}`, () => {
+    assert.deepEqual(lane(perform(session), session.client, base64), session.lane)
   })
 }
