@@ -1,27 +1,29 @@
-"""Typed state beside a plain Y.Map of pycrdt, in bytes and microseconds.
+"""Typed state beside the plain Y.Map or Y.Array that would hold the same, in Python and in JavaScript.
 
 Run ``python -m benchmarks.types``; ``--quick`` takes seconds and makes the same table from fewer edits. Times are the
-best of several runs, on one core; both columns come from the same process, one after the other.
+process's own, not the wall clock's, the best of several rounds; what stands side by side takes turns in one process.
+JavaScript is measured by ``types.mjs`` in Node, and left out where that is not installed. What is over its target is
+marked (!).
 """
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from pycrdt import Array as YArray
 from pycrdt import Doc
 from pycrdt import Map as YMap
 from rich.console import Console
 from rich.table import Table
 
-from comity.crdt_types import Counter, Map, Register, State, StateDocument
+from benchmarks.node import measured_by_node, unavailable
+from benchmarks.overwrites import LAYOUTS, Overwrites
+from benchmarks.rows import COUNTERS, FULL, HEADINGS, KEYS, LIVE_ITEMS, QUICK, WRITERS, Figure, Scale, lines, markdown
+from comity.crdt_types import Counter, List, Log, Map, Register, State, StateDocument
 
-KEYS: Final = 50
-WRITERS: Final = 8
-COUNTERS: Final = 10
 ROUNDS: Final = 5  # the best of them counts: what else the machine does only ever adds
-EXCHANGE_EVERY: Final = 500  # writes between two exchanges of all updates among the writers
 
 
 class Bench(State):
@@ -30,200 +32,212 @@ class Bench(State):
     goal: Register[int]
     steps: Map[str]
     spent: Counter
+    events: Log[str]
+    items: List[str]
 
 
-class Row(NamedTuple):
-    """One line of the table."""
+class Plain:
+    """The plain Yjs types that hold the same, with pycrdt."""
 
-    what: str
-    comity: str
-    plain: str
-    target: str
-
-
-class Scale(NamedTuple):
-    """How much is done."""
-
-    overwrites: int
-    increments: int
-    cells: int
-    repeats: int
-
-
-FULL: Final = Scale(overwrites=100_000, increments=1_000_000, cells=100_000, repeats=10_000)
-QUICK: Final = Scale(overwrites=10_000, increments=20_000, cells=10_000, repeats=2_000)
+    def __init__(self, update: bytes | None = None) -> None:
+        self.ydoc: Doc[Any] = Doc()
+        self.steps: YMap[Any] = self.ydoc.get("steps", type=YMap)
+        self.items: YArray[Any] = self.ydoc.get("items", type=YArray)
+        if update is not None:
+            self.ydoc.apply_update(update)
 
 
 def main() -> None:
     """Measure everything and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer edits, for a look")
-    scale = QUICK if parser.parse_args().quick else FULL
-    table = Table("what", "comity", "Y.Map", "target", title="typed state beside a plain Y.Map on pycrdt")
-    for row in measure(scale):
-        table.add_row(*row)
-    Console().print(table)
+    parser.add_argument("--markdown", action="store_true", help="print the table as docs/performance.md has it")
+    options = parser.parse_args()
+    scale = QUICK if options.quick else FULL
+    reason = unavailable()
+    javascript = None if reason else figures_of_node(scale)
+    table = lines(scale, dict(measure(scale)), javascript)
+    if reason:
+        print(f"JavaScript is left out: {reason}")
+    if options.markdown:
+        print(markdown(HEADINGS, table))
+    else:
+        _show(table)
 
 
-def measure(scale: Scale) -> Iterable[Row]:
-    """Yield the lines of the table."""
-    yield _size(scale.overwrites, 1)
-    yield _size(scale.overwrites, WRITERS)
-    yield _counters(scale.increments)
-    yield _local_set(scale.repeats)
-    yield _transaction(scale.repeats // 10)
+def _show(table: Iterator[tuple[str, ...]]) -> None:
+    shown = Table(*HEADINGS)
+    for line in table:
+        shown.add_row(*line)
+    Console(width=None if Console().is_terminal else 160).print(shown)
+
+
+def figures_of_node(scale: Scale) -> dict[str, Figure]:
+    """Measure the same rows in JavaScript."""
+    told = measured_by_node("types.mjs", scale._asdict())
+    return {key: Figure(*pair) for key, pair in told.items()}
+
+
+def measure(scale: Scale) -> Iterator[tuple[str, Figure]]:
+    """Yield the figure of every row in Python, by the row's key."""
+    yield "overwrites by 1", _size(scale.overwrites, 1)
+    yield "overwrites by 8", _size(scale.overwrites, WRITERS)
+    yield "apart", _size(scale.overwrites, WRITERS, apart=True)
+    yield "increments", _increments(scale.increments)
+    yield "set", _set_alone(scale.repeats)
+    yield "ten sets", _ten_sets(scale.repeats // 10)
     yield from _reads(scale.repeats)
-    yield _remote_apply(scale.repeats)
-    yield _load(scale.cells)
+    yield "remote", _remote(scale.repeats)
+    yield "load", _load(scale.cells)
+    yield "append", _append(scale.repeats)
+    yield "insert", _insert(scale.repeats // 20)
+    yield "move", _move(scale.repeats // 20)
 
 
-def _size(writes: int, writers: int) -> Row:
-    documents = [StateDocument(agent=f"agent-{number}") for number in range(writers)]
-    states = [Bench(document) for document in documents]
-    plain = [_Plain() for _ in range(writers)]
-    for write in range(writes):
-        states[write % writers].steps[f"key {write % KEYS}"] = f"value {write}"
-        plain[write % writers].root[f"key {write % KEYS}"] = f"value {write}"
-        if write % EXCHANGE_EVERY == 0:
-            _exchange(documents, plain)
-    _exchange(documents, plain)
-    ours, theirs = len(documents[0].update_since()), len(plain[0].ydoc.get_update())
-    what = f"{writes:,} overwrites of {KEYS} keys by {writers}: document"
-    return Row(what, _bytes(ours), f"{_bytes(theirs)} ({theirs / ours:.0f} times)", "at most 1/100")
+# Bytes -----------------------------------------------------------------------------------------------------------
 
 
-class _Plain:
-    def __init__(self, update: bytes | None = None) -> None:
-        self.ydoc: Doc[Any] = Doc()
-        self.root: YMap[Any] = self.ydoc.get("steps", type=YMap)
-        if update is not None:
-            self.ydoc.apply_update(update)
+def _size(writes: int, writers: int, *, apart: bool = False) -> Figure:
+    ours, theirs = (Overwrites(replica, writers, apart=apart).go_on(writes) for replica in LAYOUTS.values())
+    return Figure(len(ours), len(theirs))
 
 
-def _exchange(documents: list[StateDocument], plain: list[_Plain]) -> None:
-    """Bring every document what it lacks, by way of the first."""
-    for document in (*documents[1:], *documents[1:]):
-        documents[0].apply(document.update_since(documents[0].state_vector()))
-        document.apply(documents[0].update_since(document.state_vector()))
-    for each in (*plain[1:], *plain[1:]):
-        plain[0].ydoc.apply_update(each.ydoc.get_update(plain[0].ydoc.get_state()))
-        each.ydoc.apply_update(plain[0].ydoc.get_update(each.ydoc.get_state()))
-
-
-def _counters(increments: int) -> Row:
-    document, plain = StateDocument(agent="counter"), _Plain()
+def _increments(increments: int) -> Figure:
+    document, plain = StateDocument(agent="counter"), Plain()
     for number in range(increments):
         name = f"counter {number % COUNTERS}"
         document.count(name, 1)
-        if number < increments // 10:  # a tenth tells enough, and the rest takes minutes
-            plain.root[name] = number // COUNTERS + 1
-    theirs = f"{_bytes(len(plain.ydoc.get_update()))} after a tenth of them"
-    what = f"{increments:,} increments of {COUNTERS} counters: document"
-    return Row(what, _bytes(len(document.update_since())), theirs, "under 4,000 bytes")
+        plain.steps[name] = number // COUNTERS + 1
+    return Figure(len(document.update_since()), len(plain.ydoc.get_update()))
 
 
-def _local_set(repeats: int) -> Row:
-    state, plain = _listened(StateDocument(agent="a")), _observed(_Plain())
-    numbers, others = count(), count()
-    ours = _best(lambda: _set(state.steps, next(numbers)), repeats)
-    theirs = _best(lambda: _set(plain.root, next(others)), repeats)
-    return Row("local set, listeners included", _us(ours), _us(theirs), "15 us")
+# Times -----------------------------------------------------------------------------------------------------------
+
+
+def _set_alone(repeats: int) -> Figure:
+    state, plain = _listened(), _observed()
+    ours, theirs = count(), count()
+    return _both(lambda: _set(state.steps, next(ours)), lambda: _set(plain.steps, next(theirs)), repeats)
 
 
 def _set(mapping: Any, number: int) -> None:
     mapping[f"key {number % KEYS}"] = "value"
 
 
-def _listened(document: StateDocument) -> Bench:
-    state = Bench(document)
+def _listened() -> Bench:
+    state = Bench(StateDocument(agent="a"))
     state.on_change(lambda change: None)
-    document.on_commit(lambda commit: None)
+    state.document.on_commit(lambda commit: None)
     return state
 
 
-def _observed(plain: _Plain) -> _Plain:
-    plain.root.observe(lambda event: None)
+def _observed() -> Plain:
+    plain = Plain()
+    plain.steps.observe(lambda event: None)
+    plain.items.observe(lambda event: None)
     plain.ydoc.observe(lambda event: None)
     return plain
 
 
-def _transaction(repeats: int) -> Row:
-    state, plain = _listened(StateDocument(agent="a")), _observed(_Plain())
+def _ten_sets(repeats: int) -> Figure:
+    state, plain = _listened(), _observed()
 
-    def ten() -> None:
+    def ours() -> None:
         with state.transaction():
             for number in range(10):
                 _set(state.steps, number)
 
-    def plain_ten() -> None:
+    def theirs() -> None:
         with plain.ydoc.transaction():
             for number in range(10):
-                _set(plain.root, number)
+                _set(plain.steps, number)
 
-    return Row("10 sets in one transaction", _us(_best(ten, repeats)), _us(_best(plain_ten, repeats)), "70 us")
+    return _both(ours, theirs, repeats)
 
 
-def _reads(repeats: int) -> Iterable[Row]:
-    state, plain = Bench(), _Plain()
+def _reads(repeats: int) -> Iterator[tuple[str, Figure]]:
+    state, plain = Bench(), Plain()
     state.goal.set(1)
-    state.steps["key 1"] = "value"
+    state.steps["key 1"] = plain.steps["key 1"] = "value"
     state.spent.add(1)
-    plain.root["key 1"] = "value"
-    theirs = _us(_best(lambda: plain.root["key 1"], repeats))
-    yield Row("read of a register", _us(_best(lambda: state.goal.value, repeats)), theirs, "1 us")
-    yield Row("read of a map cell", _us(_best(lambda: state.steps["key 1"], repeats)), theirs, "1 us")
-    yield Row("read of a counter", _us(_best(lambda: state.spent.value, repeats)), theirs, "1 us")
+    yield "read register", _both(lambda: state.goal.value, lambda: plain.steps["key 1"], repeats)
+    yield "read cell", _both(lambda: state.steps["key 1"], lambda: plain.steps["key 1"], repeats)
+    yield "read counter", _both(lambda: state.spent.value, lambda: plain.steps["key 1"], repeats)
 
 
-def _remote_apply(repeats: int) -> Row:
-    source, plain_source = StateDocument(agent="a"), _Plain()
+def _remote(repeats: int) -> Figure:
+    source, plain_source = StateDocument(agent="a"), Plain()
     updates: list[bytes] = []
     plain_updates: list[bytes] = []
     source.on_commit(lambda commit: updates.append(commit.update))
     plain_source.ydoc.observe(lambda event: plain_updates.append(event.update))
     for number in range(repeats * ROUNDS):
         source.set_cell("steps", f"key {number % KEYS}", "value")
-        _set(plain_source.root, number)
-    state, plain = _listened(StateDocument(agent="b")), _observed(_Plain())
+        _set(plain_source.steps, number)
+    state, plain = _listened(), _observed()
     ours, theirs = iter(updates), iter(plain_updates)
-    return Row(
-        "remote update applied, indexed and told",
-        _us(_best(lambda: state.document.apply(next(ours)), repeats)),
-        _us(_best(lambda: plain.ydoc.apply_update(next(theirs)), repeats)),
-        "12 us",
+    return _both(lambda: state.document.apply(next(ours)), lambda: plain.ydoc.apply_update(next(theirs)), repeats)
+
+
+def _load(cells: int) -> Figure:
+    state, plain = Bench(), Plain()
+    with state.transaction(), plain.ydoc.transaction():
+        for number in range(cells):
+            state.steps[f"key {number}"] = plain.steps[f"key {number}"] = "value"
+    update, plain_update = state.document.update_since(), plain.ydoc.get_update()
+    ours, theirs = _both(lambda: StateDocument(update=update), lambda: Plain(plain_update), 1)
+    return Figure(ours / 1e6, theirs / 1e6)
+
+
+def _append(repeats: int) -> Figure:
+    state, plain = _listened(), _observed()
+    return _both(lambda: state.events.append("event"), lambda: plain.items.append("event"), repeats)
+
+
+def _lists() -> tuple[Bench, Plain]:
+    state, plain = _listened(), _observed()
+    items = [f"item {number}" for number in range(LIVE_ITEMS)]
+    state.items.extend(items)
+    plain.items.extend(items)
+    return state, plain
+
+
+def _insert(repeats: int) -> Figure:
+    state, plain = _lists()
+    ours, theirs = _hops(), _hops()
+    return _both(
+        lambda: state.items.insert(next(ours)[0], "item"), lambda: plain.items.insert(next(theirs)[0], "item"), repeats
     )
 
 
-def _load(cells: int) -> Row:
-    state, plain = Bench(), _Plain()
-    with state.transaction(), plain.ydoc.transaction():
-        for number in range(cells):
-            state.steps[f"key {number}"] = plain.root[f"key {number}"] = "value"
-    update, plain_update = state.document.update_since(), plain.ydoc.get_update()
-    ours = _best(lambda: StateDocument(update=update), 1)
-    theirs = _best(lambda: _Plain(plain_update), 1)
-    target = f"{0.5 * cells / FULL.cells:.2f} s"
-    return Row(f"{cells:,} live cells: load and index", f"{ours:.2f} s", f"{theirs:.2f} s, no index", target)
+def _move(repeats: int) -> Figure:
+    state, plain = _lists()
+    ours, theirs = _hops(), _hops()
+    return _both(lambda: state.items.move(*next(ours)), lambda: _move_plain(plain, *next(theirs)), repeats)
 
 
-def _best(work: Callable[[], object], repeats: int) -> float:
-    """Return the seconds that one call takes, in the best of the rounds."""
-    return min(_once(work, repeats) for _ in range(ROUNDS))
+def _hops() -> Iterator[tuple[int, int]]:
+    """Yield places all over the list, in pairs."""
+    return ((number * 389 % LIVE_ITEMS, number * 611 % LIVE_ITEMS) for number in count())
+
+
+def _move_plain(plain: Plain, at: int, to: int) -> None:
+    # Yjs has no move, and that of pycrdt is not to be mixed with it.
+    with plain.ydoc.transaction():
+        plain.items.insert(to, plain.items.pop(at))
+
+
+def _both(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> Figure:
+    """Return the microseconds that one call of each takes, in the best of its rounds."""
+    rounds = [(_once(ours, repeats), _once(theirs, repeats)) for _ in range(ROUNDS)]
+    return Figure(*(min(each) * 1e6 for each in zip(*rounds, strict=True)))
 
 
 def _once(work: Callable[[], object], repeats: int) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     for _ in range(repeats):
         work()
-    return (time.perf_counter() - began) / repeats
-
-
-def _us(seconds: float) -> str:
-    return f"{seconds * 1e6:.2f} us"
-
-
-def _bytes(size: int) -> str:
-    return f"{size:,} bytes"
+    return (time.process_time() - began) / repeats
 
 
 if __name__ == "__main__":
