@@ -19,10 +19,10 @@ class ChangeStream:
 
     Args:
         document: the document.
-        convert: applied to each change as it is read.
+        convert: applied to each change; one that becomes None is left out.
     """
 
-    def __init__(self, document: StateDocument, convert: Callable[[Change], Change]) -> None:
+    def __init__(self, document: StateDocument, convert: Callable[[Change], Change | None]) -> None:
         self._convert = convert
         self._backlog: deque[Change] = deque()
         self._wake = asyncio.Event()
@@ -33,8 +33,8 @@ class ChangeStream:
         self._stop = document.on_change(lambda change: (put := weak()) and put(change))
         weakref.finalize(self, self._stop)
 
-    def _put(self, change: Change) -> None:
-        if self.ended:
+    def _put(self, told: Change) -> None:
+        if self.ended or (change := self._convert(told)) is None:
             return
         if len(self._backlog) >= MAX_BACKLOG:
             self._overflowed = True
@@ -66,4 +66,4 @@ class ChangeStream:
                 raise StopAsyncIteration
             self._wake.clear()
             await self._wake.wait()
-        return self._convert(self._backlog.popleft())
+        return self._backlog.popleft()

@@ -18,6 +18,7 @@ from comity.crdt_types.errors import (
     ConnectionFailedError,
     ForbiddenError,
     LineageError,
+    StateError,
     TransactionError,
     is_permanent,
 )
@@ -234,8 +235,11 @@ class Replica:
         if self._journal is not None:
             await self._journal.flush()
 
-    def changes(self, convert: Callable[[Change], Change]) -> AsyncIterator[Change]:
-        """Iterate over the typed changes from this call on, each converted; it ends when the replica is closed."""
+    def changes(self, convert: Callable[[Change], Change | None]) -> AsyncIterator[Change]:
+        """Iterate over the typed changes from this call on, each converted, or left out as None.
+
+        It ends when the replica is closed.
+        """
         stream = ChangeStream(self.document, convert)
         self._streams.add(stream)
         return stream
@@ -374,12 +378,20 @@ class Replica:
         self.document.reset(update)
         edits = self._outstanding.start_over()
         self.awareness.move(self.document.client_id)
-        with self.document.transaction():
-            lost = [edit for edit in edits if not self._made_again(edit)]
+        lost = self._make_again(edits)
         self._outstanding.give_up(lost, LineageError("some edits could not be made again", subject=self.room))
         self.lineage = self._other_lineage or self.lineage
         self._met = True
         self._must_reset = False
+
+    def _make_again(self, edits: list[Edit]) -> list[Edit]:
+        """Make edits again in one transaction, and return those that could not be; all, if the schema says no to it."""
+        try:
+            with self.document.transaction():
+                return [edit for edit in edits if not self._made_again(edit)]
+        except StateError as error:
+            logger.warning("room %s: the edits could not be made again: %s", self.room, error)
+            return edits
 
     def _made_again(self, edit: Edit) -> bool:
         if edit.operation in REPLAYABLE:

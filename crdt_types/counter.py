@@ -1,16 +1,18 @@
 """A counter: every writer session keeps its own totals, so that concurrent counts add up exactly."""
 
+from functools import total_ordering
 from typing import ClassVar
 
-from .changes import Kind
+from .cells import Cells
+from .changes import Change, Kind
 from .document import StateDocument
 from .entry import COUNTER
 from .errors import InvalidValueError
-from .field import Field
-from .index import Cells
+from .field import ByValue, Field
 
 
-class Counter(Field):
+@total_ordering
+class Counter(ByValue, Field):
     """A whole number that many writers add to and subtract from at once, exactly.
 
     Source: the PN-counter of M. Shapiro et al., "A comprehensive study of convergent and commutative replicated
@@ -49,5 +51,51 @@ class Counter(Field):
             amount = -amount
         self.add(amount)
 
+    def assign(self, value: int) -> None:
+        """Add what is missing to a value; what others count at the same time adds up with it."""
+        if type(value) is not int:
+            raise InvalidValueError(f"{value!r} is not a whole number", subject=self.name)
+        self.add(value - self.value)
+
+    def typed_change(self, change: Change) -> Change:
+        """Return the change, whose values are whole numbers already."""
+        return change
+
     def __int__(self) -> int:
         return self.value
+
+    def __lt__(self, other: object) -> bool:
+        if isinstance(other, (Counter, int, float)):
+            return self.value < (other.value if isinstance(other, Counter) else other)
+        return NotImplemented
+
+
+PNCounter = Counter
+
+
+class GCounter(Counter):
+    """A counter that only grows: what another program subtracts under its name is not read.
+
+    Source: the G-counter of M. Shapiro et al., "A comprehensive study of convergent and commutative replicated data
+    types" (2011).
+    """
+
+    def _attach(self, document: StateDocument) -> None:
+        super()._attach(document)
+        self._cells.grows = True
+
+    @property
+    def value(self) -> int:
+        """The sum over all writers."""
+        return self._cells.plus
+
+    def add(self, amount: int = 1) -> None:
+        """Add a whole number.
+
+        Raises: InvalidValueError, if it is negative or not a whole number, or this session's total would pass 2^53 - 1.
+        """
+        if type(amount) is int and amount < 0:
+            raise InvalidValueError(
+                f"{amount} is negative", subject=self.name, remedy="a GCounter only grows; declare a Counter"
+            )
+        super().add(amount)

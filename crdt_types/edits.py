@@ -5,9 +5,27 @@ from typing import Any, Final, Literal, NamedTuple
 
 from .entry import MAX_COUNT
 
-Operation = Literal["set", "clear", "put", "delete", "add", "discard", "count", "append", "prune", "text", "yjs"]
+Operation = Literal[
+    "set",
+    "clear",
+    "put",
+    "delete",
+    "add",
+    "discard",
+    "count",
+    "reset",
+    "append",
+    "prune",
+    "item",
+    "place",
+    "remove",
+    "text",
+    "yjs",
+]
 
-REPLAYABLE: Final = frozenset({"set", "clear", "put", "delete", "add", "discard", "count", "append"})
+REPLAYABLE: Final = frozenset(
+    {"set", "clear", "put", "delete", "add", "discard", "count", "reset", "append", "item", "place", "remove"}
+)
 # These say what a cell shall be, so the last one of a cell says it all.
 _LAST_ONE_HOLDS: Final = {
     "set": "register",
@@ -16,6 +34,9 @@ _LAST_ONE_HOLDS: Final = {
     "delete": "map",
     "add": "set",
     "discard": "set",
+    "item": "list",
+    "remove": "list",
+    "place": "place",
     "yjs": "yjs",
 }
 
@@ -25,11 +46,12 @@ class Edit(NamedTuple):
 
     Attributes:
         operation: ``set`` and ``clear`` of a register, ``put`` and ``delete`` of a map cell, ``add`` and ``discard`` of
-            a set element, ``count`` of a counter, ``append`` and ``prune`` of a log, ``text``, and ``yjs``, which
-            stands for whatever was edited in the Yjs document itself.
-        field: the field's name.
-        key: the key of a map cell, the canonical bytes of a set element, else None.
-        value: the plain value; for ``count`` the amount, which may be negative.
+            a set element, ``count`` and ``reset`` of a counter, ``append`` and ``prune`` of a log, ``item``, ``place``
+            and ``remove`` of a list's item, ``text``, and ``yjs``, which stands for whatever was edited in the Yjs
+            document itself.
+        field: the field's path.
+        key: the key of a map cell, the canonical bytes of a set element, the id of a list's item, else None.
+        value: the plain value; for ``count`` the amount, which may be negative; for ``place`` the position.
     """
 
     operation: Operation
@@ -75,8 +97,13 @@ class EditLog:
         elif edit.operation == "count" and unsent and (total := self._counted(edit)) is not None:
             self._put(("count", edit.field), number, edit._replace(value=total))
         else:
-            self._next_key += 1
-            self._put(self._next_key, number, edit)
+            if edit.operation == "reset" and (counted := self._edits.pop(("count", edit.field), None)) is not None:
+                self._append(*counted)  # what is counted from now on is not to be summed with what was before
+            self._append(number, edit)
+
+    def _append(self, number: int, edit: Edit) -> None:
+        self._next_key += 1
+        self._put(self._next_key, number, edit)
 
     def _counted(self, edit: Edit) -> int | None:
         """Return what was counted and this together, or None if one session cannot count as much."""

@@ -7,6 +7,8 @@
     |  |- SchemaError               a State class that is not well formed
     |  |- InvalidValueError         a value that does not fit its field
     |  |- TransactionError          an edit in the wrong place, such as inside a listener
+    |  |- RuleError                 a rule of the schema says no
+    |  |- StaleVersionError         made against a version that is not known any more
     |  `- NotConnectedError         the call needs a server and the state was opened without one
     |- ProtocolError                a frame that is malformed, truncated or unknown
     |- AccessError
@@ -72,6 +74,14 @@ class InvalidValueError(StateError):
 
 class TransactionError(StateError):
     """An edit in the wrong place, such as inside a change listener."""
+
+
+class RuleError(StateError):
+    """A rule of the schema denies the edit; nothing was written."""
+
+
+class StaleVersionError(StateError):
+    """The call was made against a version that is not known any more, or never was."""
 
 
 class NotConnectedError(StateError):
@@ -153,6 +163,7 @@ class Answer(NamedTuple):
 ANSWERS: Final[dict[type[ComityError], Answer]] = {
     ComityError: Answer(500, 4500),
     StateError: Answer(422, 4400),
+    StaleVersionError: Answer(409, 4400),
     ProtocolError: Answer(400, 4400),
     AccessError: Answer(403, 4403),
     UnauthenticatedError: Answer(401, 4401),

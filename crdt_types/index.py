@@ -1,122 +1,69 @@
 """The index of a state document: which entries are live in every cell, and what a transaction did to them."""
 
-from bisect import bisect_left, insort
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from operator import attrgetter
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, NamedTuple
 
-from .changes import Change, Conflict, Kind, Rival
-from .entry import CELL, COUNTER, ELEMENT, HEADER, ITEM, OPAQUE, REGISTER, Entry
-from .values import canonical
+from .cells import IN_ORDER, Cells, Items, Order
+from .changes import Change, Conflict
+from .disputes import Disputes
+from .entry import COUNTER, HEADER, ITEM, LISTED, OPAQUE, PLACE, Entry
+from .path import split
+from .steps import KIND_NAMES, CellStep, ItemStep, Step, Teller, net, totals_of
 
-_KIND_NAMES: Final[dict[int, Kind]] = {
-    REGISTER: "register",
-    CELL: "map",
-    ELEMENT: "set",
-    COUNTER: "counter",
-    ITEM: "log",
-}
-_ORDER: Final = attrgetter("order")
-# So many items out of order are rather sorted in than inserted: a load brings them lane by lane, not one by one.
-_MANY_LATE: Final = 64
+_ORDERED: Final = frozenset({LISTED, PLACE})
 
 
-class Cells(dict[Any, tuple[Entry, ...]]):
-    """The live entries of one field by key, the one that is read first.
+class Settled(NamedTuple):
+    """What a transaction brought up beside its changes.
 
     Attributes:
-        kind: REGISTER, CELL, ELEMENT, COUNTER or HEADER.
-        field: the field's name.
-        total: the sum of a counter's lanes, kept as they change.
+        disputed: cells that came into conflict, or got another rival.
+        unfit: entries that came and do not fit the schema of their field.
     """
 
-    __slots__ = ("field", "kind", "total")
-
-    def __init__(self, kind: int, field: str) -> None:
-        super().__init__()
-        self.kind = kind
-        self.field = field
-        self.total = 0
-
-
-class Items:
-    """The live items of one log, in order."""
-
-    __slots__ = ("_late", "_sorted", "field")
-
-    def __init__(self, field: str) -> None:
-        self.field = field
-        self._sorted: list[Entry] = []
-        self._late: list[Entry] = []
-
-    @property
-    def entries(self) -> list[Entry]:
-        """The items in order."""
-        if self._late:
-            self._sort_in()
-        return self._sorted
-
-    def insert(self, entry: Entry) -> None:
-        """Take in an item, whose place mostly is the end."""
-        if not self._sorted or self._sorted[-1].order <= entry.order:
-            self._sorted.append(entry)
-        else:
-            self._late.append(entry)
-
-    def _sort_in(self) -> None:
-        late, self._late = self._late, []
-        if len(late) < _MANY_LATE:
-            for entry in late:
-                insort(self._sorted, entry, key=_ORDER)
-        else:
-            self._sorted.extend(late)
-            self._sorted.sort(key=_ORDER)
-
-    def remove(self, entry: Entry) -> None:
-        """Take an item out."""
-        entries = self.entries
-        del entries[entries.index(entry, bisect_left(entries, entry.order, key=_ORDER))]
-
-
-class CellStep(NamedTuple):
-    """One step of a transaction: a cell, and what it held before."""
-
-    cells: Cells
-    key: Any
-    before: tuple[Entry, ...]
-
-
-class ItemStep(NamedTuple):
-    """One step of a transaction: an item that a log gained or lost."""
-
-    items: Items
-    entry: Entry
-    gained: bool
-
-
-Step = CellStep | ItemStep
+    disputed: list[tuple[Cells, Any]]
+    unfit: list[tuple[Cells | Items, Entry]]
 
 
 class Index:
     """Finds the live entries of every cell, and notes the steps of the transaction under way.
 
     Attributes:
+        fields: the cells of each field by kind and path.
+        logs: the items of each log by path.
+        live: how many entries are live in all of them.
         noting: whether steps are noted, which costs time: they serve to tell listeners and to take edits back.
     """
 
     def __init__(self) -> None:
         self.fields: dict[tuple[int, str], Cells] = {}
         self.logs: dict[str, Items] = {}
+        self.live = 0
         self.headers = self.cells(HEADER, "")
+        self.disputes = Disputes(self.author)
         self.noting = False
+        self._below: dict[tuple[str, ...], dict[str, list[Cells | Items]]] = {}
         self._steps: list[Step] = []
+        # Of the transaction under way: what went, cells that were emptied or filled or have new rivals, and so on.
+        self._superseded: list[Entry] = []
+        self._emptied: list[tuple[Cells, Any]] = []
+        self._filled: list[tuple[Cells, Any]] = []
+        self._disputed: list[tuple[Cells, Any]] = []
+        self._unfit: list[tuple[Cells | Items, Entry]] = []
+        self._reread: set[tuple[int, bytes]] | None = None  # what was live before everything was read anew
+
+    # Finding ----------------------------------------------------------------------------------------------------
 
     def cells(self, kind: int, field: str) -> Cells:
         """Return the cells of a field; the same object for the life of the index."""
         found = self.fields.get((kind, field))
         if found is None:
             found = self.fields[kind, field] = Cells(kind, field)
+            if kind in _ORDERED:
+                other = self.cells(LISTED + PLACE - kind, field)
+                _ = found.order or (Order(found, other) if kind == LISTED else Order(other, found))
+            if "/" in field:
+                self._note_below(field, found)
         return found
 
     def items(self, field: str) -> Items:
@@ -124,68 +71,211 @@ class Index:
         found = self.logs.get(field)
         if found is None:
             found = self.logs[field] = Items(field)
+            if "/" in field:
+                self._note_below(field, found)
         return found
+
+    def _note_below(self, field: str, found: Cells | Items) -> None:
+        names = split(field)
+        for at in range(1, len(names)):
+            self._below.setdefault(names[:at], {}).setdefault(names[at], []).append(found)
+
+    def below(self, path: str) -> dict[str, list[Cells | Items]]:
+        """Return the fields that lie below a path, by the next name on their way; some may be empty."""
+        return self._below.get(split(path), {})
+
+    def at(self, path: str) -> list[Cells | Items]:
+        """Return what lies under a path itself, of whatever kind."""
+        found = [self.fields.get((kind, path)) for kind in KIND_NAMES]
+        items = self.logs.get(path)
+        return [cells for cells in (*found, items) if cells is not None]
+
+    def author(self, client: int | None) -> str | None:
+        """Return the name of the agent whose session a client id is, empty if it gave none; None for None."""
+        if client is None:
+            return None
+        headers = self.headers.get(client)
+        return headers[0].data if headers else ""
+
+    def conflicts(self) -> list[Conflict]:
+        """List every cell that holds more than one concurrent value, or one that was deleted in the meantime."""
+        return [conflict for _place, cells in sorted(self.fields.items()) for conflict in self.conflicts_in(cells)]
+
+    def conflicts_in(self, cells: Cells) -> Iterator[Conflict]:
+        """Yield the conflicts of one field by key."""
+        return self.disputes.conflicts_in(cells)
+
+    # Following --------------------------------------------------------------------------------------------------
 
     def put(self, cells: Cells, key: Any, entries: tuple[Entry, ...]) -> None:
         """Replace what a cell holds."""
         before = cells.get(key, ())
         if self.noting:
             self._note(cells, key, before)
-        if cells.kind == COUNTER:
-            cells.total += _count(entries) - _count(before)
         if entries:
             cells[key] = entries
-        else:
-            cells.pop(key, None)
+        elif before:
+            del cells[key]
+        if cells.disputable:
+            self._superseded += before
+        elif cells.kind == COUNTER:
+            _add_up(cells, before, entries)
+        if len(entries) != 1 or len(before) != 1:
+            self._mind(cells, key, before, entries)
+        if cells.order is not None:
+            cells.order.touch(key)
 
     def _note(self, cells: Cells, key: Any, before: tuple[Entry, ...]) -> None:
-        last = self._steps[-1] if self._steps else None
+        steps = self._steps
         # What goes is mostly followed by what supersedes it, and of a cell the first step says it all.
-        if type(last) is not CellStep or last.cells is not cells or last.key != key:
-            self._steps.append(CellStep(cells, key, before))
+        if not steps or steps[-1][0] is not cells or steps[-1][1] != key:
+            steps.append(CellStep(cells, key, before))
+
+    def _mind(self, cells: Cells, key: Any, before: tuple[Entry, ...], entries: tuple[Entry, ...]) -> None:
+        """Note what `settle` will have to look at, of a cell that is not just overwritten."""
+        self.live += len(entries) - len(before)
+        if not cells.disputable:
+            return
+        if not entries:
+            self._emptied.append((cells, key))
+        elif not before and self.disputes.know_deletions:
+            self._filled.append((cells, key))
+        if len(entries) > 1:
+            cells.disputed.add(key)
+            if len(entries) > len(before):
+                self._disputed.append((cells, key))
+        elif len(before) > 1:
+            cells.disputed.discard(key)
+
+    def exchange(self, gone: list[Entry], fresh: list[Entry]) -> None:
+        """Forget the entries that a transaction took away, and take in those that it brought."""
+        going = set(gone) if len(gone) > 1 else gone
+        for entry in fresh:
+            self._bring(entry, going)
+        for entry in gone:
+            self.drop(entry)
 
     def add(self, entry: Entry) -> None:
         """Take in an entry that became live."""
+        self._bring(entry, ())
+
+    def _bring(self, entry: Entry, going: Collection[Entry]) -> None:
+        """Take in an entry, at once in place of those of its cell that are going."""
         kind = entry.kind
         if kind == ITEM:
             self._turn(self.items(entry.field), entry, gained=True)
         elif kind != OPAQUE:
-            cells = self.cells(kind, entry.field)
+            cells = self.fields.get((kind, entry.field))
+            if cells is None:
+                cells = self.cells(kind, entry.field)
             rivals = cells.get(entry.key)
-            entries = (entry,) if not rivals else tuple(sorted((*rivals, entry), key=_ORDER, reverse=True))
-            self.put(cells, entry.key, entries)
+            if rivals is None or (len(rivals) == 1 and rivals[0] in going):
+                self.put(cells, entry.key, (entry,))
+            else:
+                staying = [rival for rival in rivals if rival not in going]
+                self.put(cells, entry.key, tuple(sorted((*staying, entry), key=IN_ORDER, reverse=True)))
+            if cells.reader is not None and not cells.reader.fits(entry):
+                self._unfit.append((cells, entry))
 
     def drop(self, entry: Entry) -> None:
-        """Forget an entry that is live no more."""
+        """Forget an entry that is live no more, if that is not done yet."""
         kind = entry.kind
         if kind == ITEM:
             self._turn(self.items(entry.field), entry, gained=False)
         elif kind != OPAQUE:
-            cells = self.cells(kind, entry.field)
-            rivals = cells[entry.key]
-            left = () if len(rivals) == 1 else tuple(rival for rival in rivals if rival is not entry)
-            self.put(cells, entry.key, left)
+            cells = self.fields[kind, entry.field]
+            rivals = cells.get(entry.key, ())
+            if entry in rivals:
+                self.put(cells, entry.key, tuple(rival for rival in rivals if rival is not entry))
 
     def _turn(self, items: Items, entry: Entry, *, gained: bool) -> None:
         if gained:
             items.insert(entry)
+            if items.reader is not None and not items.reader.fits(entry):
+                self._unfit.append((items, entry))
         else:
             items.remove(entry)
+        self.live += 1 if gained else -1
         if self.noting:
             self._steps.append(ItemStep(items, entry, gained))
 
     def forget_all(self) -> None:
-        """Drop every entry; the cells and items handed out stay valid."""
-        for cells in self.fields.values():
+        """Drop every entry, to be read anew; the cells and items handed out stay valid."""
+        cells_held = (entry for cells in self.fields.values() for entries in cells.values() for entry in entries)
+        items_held = (entry for items in self.logs.values() for entry in items.entries)
+        self._reread = {(entry.client, entry.raw) for held in (cells_held, items_held) for entry in held}
+        for cells in list(self.fields.values()):
             for key in list(cells):
                 self.put(cells, key, ())
-        for items in self.logs.values():
+        for items in list(self.logs.values()):
             for entry in reversed(items.entries.copy()):
                 self._turn(items, entry, gained=False)
 
+    # Ending a transaction ---------------------------------------------------------------------------------------
+
+    def settle(self, deleter: Callable[[], int | None], now: Callable[[], int]) -> Settled | None:
+        """End a transaction: note deletions, and return what came up, or None.
+
+        Args:
+            deleter: returns the client id that made the deletions, if it is known.
+            now: returns a stamp.
+        """
+        gone = self._superseded
+        if gone:
+            self._superseded = []
+            self.disputes.remember(gone)
+        if not (self._unfit or self._emptied or self._disputed or self._filled):
+            return None
+        return self._settle(gone, deleter, now)
+
+    def _settle(self, gone: list[Entry], deleter: Callable[[], int | None], now: Callable[[], int]) -> Settled | None:
+        unfit, self._unfit = self._unfit, []
+        for cells, entry in unfit:
+            _stand_in(cells, entry.key, gone)
+        if self._emptied:
+            self._note_deletions(gone, deleter, now)
+        disputed, self._disputed = self._disputed, []
+        disputed += [place for place in self._filled if self.disputes.written(*place)]
+        self._filled.clear()
+        if self._reread is not None:
+            known, self._reread = self._reread, None
+            unfit = [(cells, entry) for cells, entry in unfit if (entry.client, entry.raw) not in known]
+            disputed = [place for place in disputed if not _all_known(known, *place)]
+        return Settled(disputed, unfit) if disputed or unfit else None
+
+    def _note_deletions(self, gone: list[Entry], deleter: Callable[[], int | None], now: Callable[[], int]) -> None:
+        emptied, self._emptied = self._emptied, []
+        deleted = [(cells, key) for cells, key in emptied if key not in cells]
+        if not deleted:
+            return
+        # The greatest entry of a cell was read; its rivals may have gone one by one.
+        read = {(entry.kind, entry.field, entry.key): entry for entry in sorted(gone, key=IN_ORDER)}
+        for cells, key in deleted:
+            cells.stand_ins.pop(key, None)
+            if (entry := read.get((cells.kind, cells.field, key))) is not None:
+                self.disputes.deleted(cells, key, entry, deleter(), now())
+
+    def steps(self) -> list[Step]:
+        """Return what the steps noted come to."""
+        return net(self._steps)
+
     def forget_steps(self) -> None:
         """Forget the steps noted; what they did stays."""
-        self._steps.clear()
+        if self._steps:
+            self._steps = []
+
+    def changes(
+        self, steps: list[Step], local: bool, deleter: Callable[[], int | None], author: str | None = None
+    ) -> list[Change]:
+        """Turn net steps into typed changes.
+
+        Args:
+            steps: the steps, while the index is as they left it.
+            local: whether this replica made them.
+            deleter: returns the client id that made the deletions among them, if it is known.
+            author: the agent that made all of them; looked up if None.
+        """
+        return Teller(steps, self.author if author is None else lambda _client: author, local, deleter).changes()
 
     def undo(self) -> None:
         """Take back every step noted, the last one first."""
@@ -196,136 +286,32 @@ class Index:
                 self.put(step.cells, step.key, step.before)
             else:
                 self._turn(step.items, step.entry, gained=not step.gained)
+        self.abandon()
 
-    def author(self, client: int | None) -> str | None:
-        """Return the name of the agent whose session a client id is, empty if it gave none; None for None."""
-        if client is None:
-            return None
-        headers = self.headers.get(client)
-        return headers[0].data if headers else ""
-
-    def conflicts(self) -> list[Conflict]:
-        """List every register and map cell that holds more than one concurrent value."""
-        return [conflict for _place, cells in sorted(self.fields.items()) for conflict in self.conflicts_in(cells)]
-
-    def conflicts_in(self, cells: Cells) -> Iterator[Conflict]:
-        """Yield the conflicts of one field by key; a set has none, whoever adds an element wants it there.
-
-        Entries of one value are one rival, the one that is read first: there is nothing to choose between them.
-        """
-        if cells.kind in (REGISTER, CELL):
-            for key in sorted(key for key, entries in cells.items() if len(entries) > 1):
-                rivals = {canonical(entry.value): entry for entry in reversed(cells[key])}
-                if len(rivals) > 1:
-                    kept = [entry for entry in cells[key] if entry in rivals.values()]
-                    yield Conflict(cells.field, key, tuple(map(self._rival, kept)))
-
-    def _rival(self, entry: Entry) -> Rival:
-        return Rival(entry.value, self.author(entry.client) or "", entry.client, entry.stamp)
-
-    def take_changes(self, local: bool, deleter: Callable[[], int | None]) -> list[Change]:
-        """Turn the steps noted into typed changes, and forget them.
-
-        Args:
-            local: whether this replica made them.
-            deleter: returns the client id that made the deletions among them, if it is known.
-        """
-        steps, self._steps = self._steps, []
-        totals: dict[str, int] = {}
-        changes: list[Change] = []
-        # Backwards, because what a counter came to is known and what it came from follows.
-        for step in reversed(steps if len(steps) == 1 else list(_net(steps))):
-            changes.extend(self._changed(step, totals, local, deleter))
-        changes.reverse()
-        return changes
-
-    def _changed(
-        self, step: Step, totals: dict[str, int], local: bool, deleter: Callable[[], int | None]
-    ) -> Iterable[Change]:
-        if isinstance(step, ItemStep):
-            return self._item_changed(step, local, deleter)
-        kind = step.cells.kind
-        if kind == COUNTER:
-            return self._counter_changed(step, totals, local)
-        after = step.cells.get(step.key, ())
-        if kind == HEADER or _identity(after) == _identity(step.before):
-            return ()
-        return self._cell_changed(step, after, local, deleter)
-
-    def _cell_changed(
-        self, step: CellStep, after: tuple[Entry, ...], local: bool, deleter: Callable[[], int | None]
-    ) -> Iterable[Change]:
-        cells, key, before = step
-        # A rival that comes to be read was written before: who deleted what was read made this change.
-        came = bool(after) and not any(_identity((entry,)) == _identity(after) for entry in before)
-        who = after[0].client if came else deleter()
-        old = before[0].value if before else None
-        new = after[0].value if after else None
-        if cells.kind == ELEMENT:
-            if before and after:
-                return ()
-            key, old, new = (new, None, True) if after else (old, True, None)
-        return (Change(_KIND_NAMES[cells.kind], cells.field, key, old, new, self.author(who), who, local),)
-
-    def _counter_changed(self, step: CellStep, totals: dict[str, int], local: bool) -> Iterable[Change]:
-        cells, who, before = step
-        change = _count(cells.get(who, ())) - _count(before)
-        if not change:
-            return ()
-        new = totals.get(cells.field, cells.total)
-        old = totals[cells.field] = new - change
-        return (Change("counter", cells.field, None, old, new, self.author(who), who, local),)
-
-    def _item_changed(self, step: ItemStep, local: bool, deleter: Callable[[], int | None]) -> Iterable[Change]:
-        value = step.entry.value
-        who = step.entry.client if step.gained else deleter()
-        old, new = (None, value) if step.gained else (value, None)
-        return (Change("log", step.items.field, None, old, new, self.author(who), who, local),)
+    def abandon(self) -> None:
+        """Forget what was noted of a transaction that came to nothing."""
+        self._steps = []
+        for noted in (self._superseded, self._emptied, self._filled, self._disputed, self._unfit):
+            noted.clear()
 
 
-def totals_of(entries: tuple[Entry, ...]) -> tuple[int, int]:
-    """Return what one lane adds to and takes from a counter.
-
-    Its writer's totals only grow, so of several entries the greatest hold.
-    """
-    if len(entries) == 1:
-        plus, minus = entries[0].data
-    else:
-        plus = max((entry.data[0] for entry in entries), default=0)
-        minus = max((entry.data[1] for entry in entries), default=0)
-    return plus, minus
+def _stand_in(cells: Cells | Items, key: Any, gone: list[Entry]) -> None:
+    """Keep what a cell held, if nothing that it holds now fits its schema."""
+    reader = cells.reader
+    if isinstance(cells, Items) or not cells.disputable or reader is None or any(map(reader.fits, cells.get(key, ()))):
+        return
+    before = (entry for entry in reversed(gone) if entry.key == key and entry.field == cells.field)
+    fitting = next((entry for entry in before if entry.kind == cells.kind and reader.fits(entry)), None)
+    if fitting is not None:
+        cells.stand_ins[key] = fitting
 
 
-def _count(entries: tuple[Entry, ...]) -> int:
+def _all_known(known: set[tuple[int, bytes]], cells: Cells, key: Any) -> bool:
+    return all((entry.client, entry.raw) in known for entry in cells.get(key, ()))
+
+
+def _add_up(cells: Cells, before: tuple[Entry, ...], entries: tuple[Entry, ...]) -> None:
     plus, minus = totals_of(entries)
-    return plus - minus
-
-
-def _identity(entries: tuple[Entry, ...]) -> tuple[int, bytes] | None:
-    """Return what tells the entry that is read from any other, also of a document that was read anew."""
-    return (entries[0].client, entries[0].raw) if entries else None
-
-
-def _net(steps: list[Step]) -> Iterator[Step]:
-    """Keep what a transaction came to.
-
-    Of every cell that is the first step, which knows what it held before. A log item that was both gained and lost
-    never was.
-    """
-    seen: set[tuple[int, Any]] = set()
-    gains = Counter[Any]()
-    for step in steps:
-        if isinstance(step, ItemStep):
-            gains[_item(step)] += 1 if step.gained else -1
-    for step in steps:
-        if isinstance(step, CellStep):
-            if (cell := (id(step.cells), step.key)) not in seen:
-                seen.add(cell)
-                yield step
-        elif (left := gains[_item(step)]) and (left > 0) == step.gained:
-            gains[_item(step)] -= 1 if step.gained else -1
-            yield step
-
-
-def _item(step: ItemStep) -> tuple[int, int, bytes]:
-    return id(step.items), step.entry.client, step.entry.raw
+    plus_before, minus_before = totals_of(before)
+    cells.plus += plus - plus_before
+    cells.total += plus - plus_before - minus + minus_before

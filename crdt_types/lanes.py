@@ -70,6 +70,8 @@ class Lanes:
         self._clock = clock
         self._header: Entry | None = None
         self._spent: list[Segment] = []
+        self._gone: list[Entry] = []  # entries that a transaction under way took away, and brought
+        self._fresh: list[Entry] = []
 
     # Following --------------------------------------------------------------------------------------------------
 
@@ -79,15 +81,16 @@ class Lanes:
         self._spent.clear()
         for key in self._root.keys(txn):
             self._read_lane(key, self._root.get(txn, key), txn)
+        self._tell_index()
         self._header = next(iter(self._index.headers.get(self._client, ())), None)
 
     def integrate(self, events: Sequence[Any]) -> None:
         """Follow what a transaction that is not ours did to the lanes."""
-        if len(events) > 1:
-            events = sorted(events, key=lambda event: len(event.path))
+        paths = [(event.path, event) for event in events]
+        if len(paths) > 1:
+            paths.sort(key=lambda found: len(found[0]))
         new: set[int] = set()  # segments read whole in this transaction; their own events would repeat it
-        for event in events:
-            path = event.path
+        for path, event in paths:
             if not path:
                 self._lanes_changed(event, new)
             elif type(event) is RawArrayEvent and (lane := self.mirrors.get(path[0])) is not None:
@@ -95,6 +98,11 @@ class Lanes:
                     self._segments_changed(lane, event, new)
                 elif len(path) == 2 and id(segment := lane.segments[path[1]]) not in new:
                     self._entries_changed(lane, segment, event)
+        self._tell_index()
+
+    def _tell_index(self) -> None:
+        gone, fresh, self._gone, self._fresh = self._gone, self._fresh, [], []
+        self._index.exchange(gone, fresh)
 
     def _lanes_changed(self, event: Any, new: set[int]) -> None:
         for key, change in event.keys.items():
@@ -114,9 +122,18 @@ class Lanes:
 
     def _entries_changed(self, lane: Lane, segment: Segment, event: Any) -> None:
         entries = segment.entries
-        for at, gone, items in _splices(event.delta):
-            self._drop(entries[at : at + gone])
-            entries[at : at + gone] = [self._enter(item, lane, segment) for item in items]
+        at = 0
+        for op in event.delta:  # not through _splices: this is the way of every remote edit
+            if "retain" in op:
+                at += int(op["retain"])
+            elif "delete" in op:
+                for _ in range(int(op["delete"])):
+                    self._gone.append(entry := entries.pop(at))
+                    entry.segment = None
+            else:
+                for item in op["insert"]:
+                    entries.insert(at, self._enter(item, lane, segment))
+                    at += 1
         if not entries and lane.client == self._client:
             self._spent.append(segment)
 
@@ -135,13 +152,14 @@ class Lanes:
         return segment
 
     def _enter(self, item: Any, lane: Lane, segment: Segment) -> Entry:
-        if isinstance(item, (bytes, bytearray)):
+        if type(item) is bytearray or type(item) is bytes:
             entry = read_entry(bytes(item), lane.client)
         else:
             entry = Entry(OPAQUE, "", None, 0, None, b"", lane.client)
         entry.segment = segment
-        self._clock.observe(entry.stamp)
-        self._index.add(entry)
+        if entry.stamp > self._clock.last:
+            self._clock.observe(entry.stamp)
+        self._fresh.append(entry)
         return entry
 
     def _forget_lane(self, key: str) -> None:
@@ -151,16 +169,15 @@ class Lanes:
 
     def _drop(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            self._index.drop(entry)
+            self._gone.append(entry)
             entry.segment = None
 
     # Writing ----------------------------------------------------------------------------------------------------
 
-    def write(self, doomed: Iterable[Entry], fresh: Iterable[Entry], txn: Transaction) -> None:
+    def write(self, doomed: list[Entry], fresh: Iterable[Entry], txn: Transaction) -> None:
         """Delete and append entries; the index has them already, since the edits were seen when they were made."""
         lane = self._own(txn)
-        for entry in doomed:
-            self._delete(entry, txn)
+        self._delete(doomed, txn)
         for entry in fresh:
             self._append(lane, entry, txn)
         if self._spent:
@@ -177,7 +194,7 @@ class Lanes:
         lane = self._own(txn)
         if anew and before is not None and before is self._header:
             self._index.drop(before)
-            self._delete(before, txn)
+            self._delete([before], txn)
             self._append_header(lane, txn)
         if self._spent:
             self._retire_segments(lane, txn)
@@ -205,14 +222,21 @@ class Lanes:
         segment.entries.append(entry)
         entry.segment = segment
 
-    def _delete(self, entry: Entry, txn: Transaction) -> None:
-        segment: Segment = entry.segment
-        at = segment.entries.index(entry)
-        segment.array.remove_range(txn, at, 1)
-        del segment.entries[at]
-        entry.segment = None
-        if not segment.entries and entry.client == self._client:
-            self._spent.append(segment)
+    def _delete(self, doomed: list[Entry], txn: Transaction) -> None:
+        """Delete entries; those that follow each other in their segment, too, in one go."""
+        n = 0
+        while n < len(doomed):
+            segment: Segment = doomed[n].segment
+            entries = segment.entries
+            at = end = entries.index(doomed[n])
+            while n < len(doomed) and end < len(entries) and entries[end] is doomed[n]:
+                doomed[n].segment = None
+                end += 1
+                n += 1
+            segment.array.remove_range(txn, at, end - at)
+            del entries[at:end]
+            if not entries and doomed[n - 1].client == self._client:
+                self._spent.append(segment)
 
     def _retire_segments(self, lane: Lane, txn: Transaction) -> None:
         """Delete our own segments that are empty, but for the last; nobody else may, we could be appending to it."""

@@ -10,35 +10,17 @@ import pycrdt
 from pycrdt import Doc, Text
 
 from .changes import Change, Conflict
-from .clock import HybridClock
+from .clock import TICKS_PER_MS, HybridClock
 from .edits import Edit
-from .entry import Entry
 from .errors import NotConnectedError, ProtocolError, SchemaError, TransactionError
 from .index import Index
 from .lanes import LANES, Lanes
-from .listeners import Commit, Listeners
-from .textmirror import Delta, TextEdit, TextMirror
+from .listeners import Commit, Guards, Listeners, Recorder
+from .position import Positions
+from .staged import Staged
+from .textmirror import Delta, TextMirror
 from .update import EMPTY_UPDATE, holds_no_inserts, sole_client
 from .ydoc import YDoc
-
-
-class Staged:
-    """What a transaction will do to the Yjs document when it ends."""
-
-    __slots__ = ("doomed", "edits", "fresh", "texts")
-
-    def __init__(self) -> None:
-        self.doomed: list[Entry] = []
-        self.fresh: dict[Entry, None] = {}  # in order, and quick to take an entry out of again
-        self.texts: list[TextEdit] = []
-        self.edits: list[Edit] = []
-
-    def doom(self, entry: Entry) -> None:
-        """Delete an entry at the end, or never write it."""
-        if entry in self.fresh:
-            del self.fresh[entry]
-        else:
-            self.doomed.append(entry)
 
 
 class LiveDocument:
@@ -62,9 +44,11 @@ class LiveDocument:
         clock: HybridClock | None = None,
     ) -> None:
         self.agent = agent
-        self.clock = clock or HybridClock()
+        yjs = YDoc(LANES, client_id)
+        self.clock = clock or HybridClock(offset=yjs.client_id % TICKS_PER_MS)
         self.index = Index()
         self.listeners = Listeners()
+        self._guards = Guards()
         self._texts: dict[str, TextMirror] = {}
         self._staged: Staged | None = None
         self._writing = False  # a transaction of ours is going into Yjs: the index knows it already
@@ -75,13 +59,14 @@ class LiveDocument:
         self._emitted = EMPTY_UPDATE
         self._waiting: deque[bytes] = deque()
         self._text_deltas: list[tuple[str, Delta]] = []
-        self._open(YDoc(LANES, client_id))
+        self._open(yjs)
         if update is not None:
             self.apply(update)
 
     def _open(self, yjs: YDoc) -> None:
         self._yjs = yjs
         self.client_id = yjs.client_id
+        self.positions = Positions(yjs.client_id)
         self.lanes = Lanes(yjs.lanes, yjs.client_id, self.agent, self.index, self.clock)
         yjs.observe(self._on_lanes, self._on_update)
 
@@ -149,6 +134,8 @@ class LiveDocument:
         self.index.noting = True
         try:
             yield
+            if self._guards and staged:
+                self._guards.ask(self._preview(staged))
             self._check_free()
             self._check_not_stale()
         except BaseException:
@@ -204,13 +191,18 @@ class LiveDocument:
             self._settle(False)
 
     def _commit(self, staged: Staged) -> None:
-        if staged.fresh or staged.doomed or staged.texts:
+        if staged:
             self._write(staged)
             if self._stale:
                 self._catch_up()
             self._settle(True, tuple(staged.edits))
         else:
-            self.index.forget_steps()
+            self.index.abandon()
+
+    def _preview(self, staged: Staged) -> list[Change]:
+        """Return the changes that the transaction under way comes to so far."""
+        changes = self.index.changes(self.index.steps(), True, lambda: self.client_id, self.agent)
+        return changes + staged.text_changes(self.agent, self.client_id)
 
     def _write(self, staged: Staged) -> None:
         for edit in staged.texts:
@@ -299,14 +291,15 @@ class LiveDocument:
             mirror.ytext = other.doc.get(mirror.name, type=Text)
             self._follow(mirror)
         self._gap = None
+        self.clock.last = 0  # what the old document brought it to may have been wrong
         self._catch_up()
-        changes = self._take_changes(False, EMPTY_UPDATE)
-        self.listeners.deliver(Commit(self.update_since(), (), False), changes)
+        self._emitted = self.update_since()
+        self._settle(False)
 
     def _catch_up(self) -> None:
         """Read the Yjs document whole, in place of all that was read before; the difference counts as a change."""
         self._stale = False
-        self.index.noting = self.listeners.want_changes
+        self.index.noting = self.listeners.want_steps
         self.index.forget_all()
         self._yjs.read(self.lanes.read_all)
         for mirror in self._texts.values():
@@ -328,13 +321,25 @@ class LiveDocument:
         """Call a listener with every transaction's Yjs update; returns how to stop it."""
         return self.listeners.on_commit(listener)
 
+    def add_guard(self, guard: Callable[[list[Change]], object]) -> Callable[[], None]:
+        """Ask a guard at the end of every local transaction, with the changes that it comes to; returns how to stop it.
+
+        Nothing is written yet then, and reads see the new state. What the guard raises takes the transaction back and
+        is raised to whoever made it.
+        """
+        return self._guards.add(guard)
+
+    def add_recorder(self, recorder: Recorder) -> Callable[[], None]:
+        """Tell a recorder of every transaction, local or not, what it touched; returns how to stop it."""
+        return self.listeners.add_recorder(recorder)
+
     def _on_lanes(self, events: list[Any]) -> None:
         if self._writing:
             return
         if self._staged is not None or self._gap is not None:
             self._stale = True
         else:
-            self.index.noting = self.listeners.want_changes
+            self.index.noting = self.listeners.want_steps
             self.lanes.integrate(events)
 
     def _on_text(self, mirror: TextMirror, event: Any) -> None:
@@ -357,21 +362,32 @@ class LiveDocument:
     def _settle(self, local: bool, edits: tuple[Edit, ...] = ()) -> None:
         """Tell the listeners what a transaction of Yjs did."""
         emitted, self._emitted = self._emitted, EMPTY_UPDATE
-        changes = [] if self._staged is not None else self._take_changes(local, emitted)
-        if changes or emitted != EMPTY_UPDATE:
-            self.listeners.deliver(Commit(emitted, edits, local), changes)
+        if self._staged is not None:
+            changes, settled = [], None
+        else:
+            deleter = partial(sole_client, emitted)
+            changes = self._take_changes(local, deleter) if self.listeners.want_steps else self._forget_changes()
+            settled = self.index.settle(deleter, self.clock.tick)
+        if changes or settled or emitted != EMPTY_UPDATE:
+            self.listeners.deliver(Commit(emitted, edits, local), changes, settled)
 
-    def _take_changes(self, local: bool, update: bytes) -> list[Change]:
-        deltas, self._text_deltas = self._text_deltas, []
-        if not self.listeners.want_changes:
-            self.index.forget_steps()
+    def _take_changes(self, local: bool, deleter: Callable[[], int | None]) -> list[Change]:
+        deltas, steps = self._text_deltas, self.index.steps()
+        self._forget_changes()
+        if not self.listeners.record(steps, deltas, local):
             return []
-        changes = self.index.take_changes(local, partial(sole_client, update))
+        changes = self.index.changes(steps, local, deleter)
         if deltas:
-            client = sole_client(update)
+            client = deleter()
             author = self.index.author(client)
             changes += [Change("text", name, None, None, delta, author, client, local) for name, delta in deltas]
         return changes
+
+    def _forget_changes(self) -> list[Change]:
+        self.index.forget_steps()
+        if self._text_deltas:
+            self._text_deltas = []
+        return []
 
 
 def _check_update(update: bytes) -> None:

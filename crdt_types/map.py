@@ -1,13 +1,14 @@
 """A map: a register for every key."""
 
-from collections.abc import Iterator, MutableMapping
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, ClassVar, Self, TypeVar
 
-from .changes import Kind
+from .changes import ABSENT, Kind
 from .document import StateDocument
 from .entry import CELL
 from .errors import InvalidValueError
 from .field import CellField
+from .resolution import Strategy
 
 V = TypeVar("V")
 
@@ -15,13 +16,23 @@ V = TypeVar("V")
 class Map(CellField, MutableMapping[str, V]):
     """A mapping from strings to values, each key merging on its own; a write concurrent with a deletion survives.
 
-    It is a ``MutableMapping``; iteration is in the order of the keys and goes over what there was when it began.
+    It is a ``MutableMapping``; iteration is in the order of the keys and goes over what there was when it began. In a
+    State, ``Map[V]`` with a State class for V is a `RowMap`.
+
+    Args:
+        on_conflict: decides what is read of a key while concurrent values are live; the last writer's if None.
     """
 
     kind: ClassVar[Kind] = "map"
 
+    def __init__(self, *, on_conflict: Strategy | None = None) -> None:
+        self.on_conflict = on_conflict
+
+    def _copy(self) -> Self:
+        return type(self)(on_conflict=self.on_conflict)
+
     def _attach(self, document: StateDocument) -> None:
-        self._cells = document.index.cells(CELL, self.name)
+        self._follow(document.index.cells(CELL, self.name))
 
     @property
     def value(self) -> dict[str, V]:
@@ -36,8 +47,7 @@ class Map(CellField, MutableMapping[str, V]):
         return found
 
     def __setitem__(self, key: str, value: V) -> None:
-        if not isinstance(key, str):
-            raise InvalidValueError(f"{key!r} is not a string", subject=f"key of {self.name}")
+        check_key(key, self.name)
         self.document.set_cell(self.name, key, self._codec.checked(value))
 
     def __delitem__(self, key: str) -> None:
@@ -64,3 +74,31 @@ class Map(CellField, MutableMapping[str, V]):
         with self.document.transaction():
             for key in list(self._cells):
                 self.document.delete_cell(self.name, key)
+
+    def assign(self, value: Mapping[str, V]) -> None:
+        """Make these the keys and values: others are deleted, equal ones left alone."""
+        with self.document.transaction():
+            for key in [key for key in self if key not in value]:
+                del self[key]
+            for key, wanted in value.items():
+                if not self._holds(key, wanted):
+                    self[key] = wanted
+
+    def settle(self, key: str | None, value: Any) -> None:
+        """Write a key, or delete it if the value is ABSENT."""
+        assert key is not None
+        if value is ABSENT:
+            self.document.delete_cell(self.name, key)
+        else:
+            self[key] = value
+
+
+def is_text(key: str) -> bool:
+    """Tell whether a string is text: one with a lone surrogate is not."""
+    return key.isascii() or key.encode("utf-8", "replace").decode() == key
+
+
+def check_key(key: object, field: str) -> None:
+    """Raise InvalidValueError if a key is not a string that every replica can hold."""
+    if not isinstance(key, str):
+        raise InvalidValueError(f"{key!r} is not a string", subject=f"key of {field}")

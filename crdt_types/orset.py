@@ -1,9 +1,9 @@
-"""An observed-remove set: an element is there if any addition of it was not seen by those who removed it."""
+"""Sets: one that grows only, and one that is observed-remove, in which an addition wins over a removal."""
 
 from collections.abc import Iterable, Iterator, MutableSet, Set
 from typing import Any, ClassVar, Self, TypeVar
 
-from .changes import Kind
+from .changes import Change, Kind
 from .document import StateDocument
 from .entry import ELEMENT
 from .errors import InvalidValueError
@@ -13,20 +13,20 @@ from .values import canonical
 T = TypeVar("T")
 
 
-class ORSet(CellField, MutableSet[T]):
-    """A set in which an addition wins over a concurrent removal.
+class GSet(CellField, Set[T]):
+    """A set that only grows.
 
-    It is a ``MutableSet``. Elements are told apart by how they are stored, so unhashable ones may be elements too;
-    iteration is in a fixed order and goes over what there was when it began.
+    It is a ``Set`` with `add` and `update`. Elements are told apart by how they are stored, so unhashable ones may be
+    elements too; iteration is in a fixed order and goes over what there was when it began.
 
-    Source: the OR-set of M. Shapiro et al., "A comprehensive study of convergent and commutative replicated data
-    types" (2011); the Yjs item of an element's entry is its unique tag.
+    Source: the G-set of M. Shapiro et al., "A comprehensive study of convergent and commutative replicated data types"
+    (2011).
     """
 
     kind: ClassVar[Kind] = "set"
 
     def _attach(self, document: StateDocument) -> None:
-        self._cells = document.index.cells(ELEMENT, self.name)
+        self._follow(document.index.cells(ELEMENT, self.name))
 
     @classmethod
     def _from_iterable(cls, it: Iterable[Any]) -> Any:
@@ -51,11 +51,63 @@ class ORSet(CellField, MutableSet[T]):
         return sum(1 for entries in list(self._cells.values()) if self._read(entries)[0])
 
     def add(self, value: T) -> None:
-        """Add an element; added again, it outlives removals that have not seen this addition.
+        """Add an element.
 
         Raises: InvalidValueError, if it does not fit; nothing is written then.
         """
         self.document.add_element(self.name, self._codec.checked(value))
+
+    def update(self, elements: Iterable[T]) -> None:
+        """Add several elements in one transaction: all of them, or on an error none."""
+        with self.document.transaction():
+            for element in elements:
+                self.add(element)
+
+    def assign(self, value: Iterable[T]) -> None:
+        """Add what is missing of these elements.
+
+        Raises: InvalidValueError, if that would take an element out, which this set does not; nothing is written then.
+        """
+        wanted = self._keyed(value)
+        if gone := [key for key in self._cells if key not in wanted]:
+            raise InvalidValueError(
+                f"{len(gone)} elements would go", subject=self.name, remedy="a GSet only grows; declare an ORSet"
+            )
+        self.update(element for key, element in wanted.items() if key not in self._cells)
+
+    def _keyed(self, elements: Iterable[T]) -> dict[bytes, T]:
+        return {canonical(self._codec.checked(element)): element for element in elements}
+
+    def typed_change(self, change: Change) -> Change:
+        """Return a change of this field with its element as this field's type."""
+        return change._replace(key=self.typed(change.key))
+
+    def settle(self, key: str | None, value: Any) -> None:
+        """Do nothing: a set has no conflicts."""
+
+    def __ior__(self, it: Set[T]) -> Self:  # type: ignore[override, misc]  # a field holds one type of element
+        self.update(it)
+        return self
+
+    def __repr__(self) -> str:
+        return CellField.__repr__(self)
+
+
+class ORSet(GSet[T], MutableSet[T]):
+    """A set in which an addition wins over a concurrent removal.
+
+    It is a ``MutableSet``; everything else is as in a `GSet`.
+
+    Source: the OR-set of M. Shapiro et al., "A comprehensive study of convergent and commutative replicated data
+    types" (2011); the Yjs item of an element's entry is its unique tag.
+    """
+
+    def add(self, value: T) -> None:
+        """Add an element; added again, it outlives removals that have not seen this addition.
+
+        Raises: InvalidValueError, if it does not fit; nothing is written then.
+        """
+        super().add(value)
 
     def discard(self, value: T) -> None:
         """Remove an element if it is there."""
@@ -71,17 +123,16 @@ class ORSet(CellField, MutableSet[T]):
             for entries in list(self._cells.values()):
                 self.document.discard_element(self.name, entries[0].value)
 
-    def update(self, elements: Iterable[T]) -> None:
-        """Add several elements in one transaction: all of them, or on an error none."""
+    def assign(self, value: Iterable[T]) -> None:
+        """Make these the elements: others are removed, those that are there left alone."""
+        wanted = self._keyed(value)
         with self.document.transaction():
-            for element in elements:
-                self.add(element)
+            for key, entries in list(self._cells.items()):
+                if key not in wanted:
+                    self.document.discard_element(self.name, entries[0].value)
+            self.update(element for key, element in wanted.items() if key not in self._cells)
 
     # The operators in place are one transaction each.
-
-    def __ior__(self, it: Set[T]) -> Self:  # type: ignore[override, misc]  # a field holds one type of element
-        with self.document.transaction():
-            return super().__ior__(it)
 
     def __iand__(self, it: Set[Any]) -> Self:
         with self.document.transaction():
@@ -94,6 +145,3 @@ class ORSet(CellField, MutableSet[T]):
     def __ixor__(self, it: Set[T]) -> Self:  # type: ignore[override, misc]
         with self.document.transaction():
             return super().__ixor__(it)
-
-    def __repr__(self) -> str:
-        return CellField.__repr__(self)

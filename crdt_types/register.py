@@ -2,32 +2,35 @@
 
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from .changes import Kind
+from .changes import ABSENT, Kind
 from .document import StateDocument
 from .entry import REGISTER
 from .errors import InvalidValueError, SchemaError
-from .field import CellField
+from .field import ByValue, CellField
+from .resolution import Strategy
 
 T = TypeVar("T")
 
 
-class Register(CellField, Generic[T]):
+class Register(ByValue, CellField, Generic[T]):
     """One value: of concurrent writes the one with the greatest hybrid clock stamp is read, the same everywhere.
 
     Args:
         default: what is read while nothing was written.
+        on_conflict: decides what is read while concurrent values are live; the last writer's if None.
     """
 
     kind: ClassVar[Kind] = "register"
 
-    def __init__(self, *, default: T | None = None) -> None:
+    def __init__(self, *, default: T | None = None, on_conflict: Strategy | None = None) -> None:
         self.default = default
+        self.on_conflict = on_conflict
 
     def _copy(self) -> Self:
-        return type(self)(default=self.default)
+        return type(self)(default=self.default, on_conflict=self.on_conflict)
 
     def _attach(self, document: StateDocument) -> None:
-        self._cells = document.index.cells(REGISTER, self.name)
+        self._follow(document.index.cells(REGISTER, self.name))
         if self.default is not None:
             self.default = self._checked_default(self.default)
 
@@ -69,3 +72,17 @@ class Register(CellField, Generic[T]):
     def clear(self) -> None:
         """Delete the value, so that the default is read; a concurrent write survives."""
         self.document.clear_register(self.name)
+
+    def assign(self, value: T | None) -> None:
+        """Write the value, unless it is what is read already; None clears the register if its type has no None."""
+        if value is None and not self._codec.takes_none:
+            self.clear()
+        elif not self._holds(None, value):
+            self.set(value)  # type: ignore[arg-type]  # the codec says whether None fits
+
+    def settle(self, key: str | None, value: Any) -> None:
+        """Write the value, or clear the register if it is ABSENT."""
+        if value is ABSENT:
+            self.clear()
+        else:
+            self.set(value)

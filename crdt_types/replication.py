@@ -65,6 +65,6 @@ class Replication(Protocol):
         """Return once every edit so far is on this machine's disk."""
         ...
 
-    def changes(self, convert: Callable[[Change], Change]) -> AsyncIterator[Change]:
-        """Iterate over the typed changes from this call on, each converted."""
+    def changes(self, convert: Callable[[Change], Change | None]) -> AsyncIterator[Change]:
+        """Iterate over the typed changes from this call on, each converted, or left out as None."""
         ...

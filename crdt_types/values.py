@@ -4,17 +4,20 @@ from collections.abc import Callable, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache, partial
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Annotated, Any, Final, get_origin
 from uuid import UUID
 
 import msgpack
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
 
 from .errors import InvalidValueError, SchemaError
+from .limits import MAX_DEPTH
 
-MAX_DEPTH: Final = 100  # of nested values; readers in JavaScript give up at some five hundred
 SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
+# Decodes msgpack to plain Python data; raises a ValueError of msgpack's own if it is not.
+unpack: Final[Callable[[bytes], Any]] = partial(msgpack.unpackb, strict_map_key=False)
 _MSGPACK_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError)
 
 
@@ -32,16 +35,21 @@ def pack(value: Any) -> bytes:
     return packed
 
 
-def pack_readable(fields: tuple[Any, ...]) -> bytes:
-    """Encode an entry: its kind, its field's name, ... its value; and make sure that it can be decoded again.
+# Kept between calls, which takes half the time of packb; it may not call back, so it is for scalars only.
+_pack_scalars: Final[Callable[[Any], bytes]] = msgpack.Packer().pack
+
+
+def pack_readable(fields: tuple[Any, ...], value: Any) -> bytes:
+    """Encode an entry: its kind, its field's path and so on; and make sure that its value can be decoded again.
 
     Raises: InvalidValueError, if the value cannot be stored, or not be read: a dict may have a tuple for a key,
         msgpack makes a list of it, and a list is no key.
     """
     try:
+        if type(value) in SCALARS:
+            return _pack_scalars(fields)
         packed: bytes = msgpack.packb(fields, default=_storable)
-        if type(fields[-1]) not in SCALARS:
-            unpack(packed)
+        unpack(packed)
     except _MSGPACK_ERRORS as error:
         raise _unstorable(str(fields[1]), error) from None
     return packed
@@ -53,11 +61,6 @@ def _unstorable(subject: str, error: Exception) -> InvalidValueError:
         subject=subject,
         remedy="store text, numbers below 2^64, bytes, lists, string-keyed dicts, or a pydantic model of these",
     )
-
-
-def unpack(data: bytes) -> Any:
-    """Decode msgpack to plain Python data; raises a ValueError of msgpack's own if it is not."""
-    return msgpack.unpackb(data, strict_map_key=False)
 
 
 def canonical(value: Any) -> bytes:
@@ -98,6 +101,11 @@ def _storable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no stored form")
 
 
+@lru_cache(maxsize=1024)
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation)
+
+
 class Codec:
     """Validates the values of one field with pydantic, on the way in and on the way out.
 
@@ -108,13 +116,15 @@ class Codec:
     Raises: SchemaError, if pydantic cannot make a validator for the type.
     """
 
-    __slots__ = ("_dump", "_exact", "_validate", "annotation", "subject")
+    __slots__ = ("_dump", "_exact", "_validate", "annotation", "plain", "subject")
 
     def __init__(self, annotation: Any, subject: str) -> None:
         self.annotation = annotation
         self.subject = subject
         try:
-            adapter: TypeAdapter[Any] = TypeAdapter(annotation)
+            adapter = _adapter(annotation)
+        except TypeError:  # an annotation that cannot be hashed
+            adapter = TypeAdapter(annotation)
         except (PydanticSchemaGenerationError, PydanticUserError) as error:
             raise SchemaError(f"{annotation!r} is not a type that can be validated: {error}", subject=subject) from None
         self._validate = adapter.validate_python
@@ -123,6 +133,25 @@ class Codec:
         self._exact: frozenset[Any] = frozenset({annotation} if annotation in SCALARS else ())
         if annotation is Any:
             self._exact = SCALARS
+
+        # What needs no conversion to be told of: exact values, and none.
+        self.plain = self._exact | {type(None)}
+
+    def is_exact(self, value: Any) -> bool:
+        """Tell whether a value is a scalar of exactly the declared type."""
+        return type(value) in self._exact
+
+    @property
+    def takes_none(self) -> bool:
+        """Whether None is a value of the type."""
+        try:
+            return self._validate(None) is None
+        except ValidationError:
+            return False
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Tell whether two values are stored alike; raises InvalidValueError if one does not fit."""
+        return canonical(self.checked(one)) == canonical(self.checked(other))
 
     def checked(self, value: Any) -> Any:
         """Return the value as stored: validated, then as plain data.
@@ -176,6 +205,8 @@ def _check_portable(value: Any, subject: str, depth: int) -> None:
 
 
 def _name(annotation: Any) -> str:
+    if get_origin(annotation) is Annotated:
+        annotation = annotation.__origin__
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 

@@ -11,7 +11,7 @@ from tests.support.optional import ROOT
 _BLOCK: Final = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # Pages whose Python blocks make one program, top to bottom, that needs no server.
-RUNNABLE: Final = ("docs/types.md",)
+RUNNABLE: Final = ("docs/types.md", "docs/text.md", "docs/schemas.md", "docs/undo.md", "docs/json.md")
 
 
 def blocks(path: Path) -> list[tuple[int, str]]:

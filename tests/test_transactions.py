@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from pycrdt import Map as YMap
 
 from comity.crdt_types import Change, Commit, StateDocument
 from comity.crdt_types.errors import InvalidValueError, ProtocolError, TransactionError
+from tests.support.edits import Part, Task
 from tests.support.invariants import check, check_text
 from tests.support.network import Everything, FailedError
 
@@ -21,6 +23,12 @@ def filled() -> Everything:
     state.spent.add(5)
     state.journal.extend(["1", "2", "3"])
     state.notes.append("h\u00e9llo")
+    state.seen.add("before")
+    state.earned.add(1)
+    state.plan.extend(["one", "two", "three"])
+    state.profile.name.set("a")
+    state.tasks["kept"] = Task(title="kept", notes="h\u00e9llo", steps=["one"])
+    state.tasks["gone"] = Task(title="gone", notes="h\u00e9llo", parts={"p": {"title": "part"}})
     return state
 
 
@@ -45,6 +53,21 @@ def change_everything(state: Everything) -> None:
     state.notes.insert(1, "\U0001f600")
     state.notes.delete(0, 1)
     state.notes.append("!")
+    state.seen.update(["after", "before"])
+    state.earned.add(2)
+    state.plan.insert(1, "new")
+    state.plan.move(0, 3)
+    state.plan[1] = "TWO"
+    del state.plan[2]
+    state.profile.name.set("b")
+    state.profile.visits.add(1)
+    state.tasks["kept"].spent.add(3)
+    state.tasks["kept"].notes.append("!")
+    state.tasks["kept"].parts["q"] = Part(title="new")
+    del state.tasks["gone"]
+    state.tasks["new"] = Task(labels=["x"])
+    state.tasks["brief"] = Task(title="brief")
+    del state.tasks["brief"]
 
 
 def fail(state: Everything, edit: Callable[[Everything], None]) -> None:
@@ -52,6 +75,12 @@ def fail(state: Everything, edit: Callable[[Everything], None]) -> None:
     with state.transaction():
         edit(state)
         raise FailedError
+
+
+def task(**values: Any) -> dict[str, Any]:
+    """Return what a row reads that holds these values."""
+    sequences: dict[str, Any] = {name: [] for name in ("labels", "steps", "journal")}
+    return {"title": None, "spent": 0, "notes": "", "parts": {}, **sequences, **values}
 
 
 EXPECTED = {
@@ -62,6 +91,16 @@ EXPECTED = {
     "errors": 1,
     "journal": ["3", "4", "5"],
     "notes": "\U0001f600\u00e9llo!",
+    "seen": ["after", "before"],
+    "earned": 3,
+    "plan": ["new", "TWO", "one"],
+    "profile": {"name": "b", "visits": 1},
+    "tasks": {
+        "kept": task(
+            title="kept", spent=3, steps=["one"], notes="h\u00e9llo!", parts={"q": {"title": "new", "notes": ""}}
+        ),
+        "new": task(labels=["x"]),
+    },
 }
 
 
@@ -87,6 +126,7 @@ def test_transaction_goes_out_as_one_update_with_its_edits() -> None:
     assert commit.update == state.document.update_since(before)
     assert {edit.operation for edit in commit.edits} == {
         "set", "clear", "put", "delete", "add", "discard", "count", "append", "prune", "text",
+        "item", "place", "remove",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pycrdt import Array, Map, Text
 
 from comity.crdt_types import StateDocument
 from comity.crdt_types.entry import COUNTER
-from comity.crdt_types.index import totals_of
+from comity.crdt_types.steps import totals_of
 
 Tag = tuple[bytes, int]
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -9,16 +10,25 @@ from typing import Any, Final, NamedTuple
 import msgpack
 from pycrdt import Array, Doc, Map
 
-from comity.crdt_types import StateDocument
+from comity.crdt_types import Conflict, StateDocument
 from comity.crdt_types import wire as w
+from comity.crdt_types.cells import Cells
 from comity.crdt_types.clock import EPOCH_MS, HybridClock
-from comity.crdt_types.entry import CELL, COUNTER, ELEMENT, REGISTER, Entry
+from comity.crdt_types.entry import CELL, COUNTER, ELEMENT, LISTED, REGISTER
+from comity.crdt_types.path import join
+
+from .entry_vectors import entry_vectors
+from .mixed import node_peer, written_by
+from .position_vectors import position_vectors
 
 VECTORS: Final = Path(__file__).resolve().parents[1] / "vectors"
 STATE: Final = VECTORS / "state-format.json"
 WIRE: Final = VECTORS / "wire.json"
+ENTRIES: Final = VECTORS / "entries.json"
+POSITIONS: Final = VECTORS / "positions.json"
+JAVASCRIPT: Final = VECTORS / "javascript.json"
 
-_FIELD_KINDS: Final = {REGISTER: "register", CELL: "map", ELEMENT: "set", COUNTER: "counter"}
+_FIELD_KINDS: Final = {REGISTER: "register", CELL: "map", ELEMENT: "set", COUNTER: "counter", LISTED: "list"}
 
 Expected = dict[str, dict[str, Any]]
 
@@ -32,10 +42,29 @@ class StateVector(NamedTuple):
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     VECTORS.mkdir(exist_ok=True)
-    STATE.write_text(state_format())
-    WIRE.write_text(frames())
+    for path, text in ((STATE, state_format()), (WIRE, frames()), (ENTRIES, entries()), (POSITIONS, positions())):
+        path.write_text(text)
+    if shutil.which("node"):
+        JAVASCRIPT.write_text(javascript())
+
+
+def entries() -> str:
+    """Return the text of entries.json."""
+    return _as_lines(entry_vectors())
+
+
+def javascript() -> str:
+    """Return the text of javascript.json: what JavaScript sessions leave that make the edits of entries.json."""
+    with node_peer() as peer:
+        made = [(session["name"], written_by(peer, session)) for session in entry_vectors()["documents"]]
+    return _as_lines({"documents": [{"name": name, "update": _base64(update)} for name, update in made]})
+
+
+def positions() -> str:
+    """Return the text of positions.json."""
+    return _as_lines({"sessions": position_vectors()})
 
 
 # The state format ---------------------------------------------------------------------------------------------------
@@ -47,7 +76,8 @@ def state_format() -> str:
 
 
 def _as_state_vector(vector: StateVector) -> dict[str, Any]:
-    document = vector.document
+    update = vector.document.update_since()
+    document = StateDocument(update=update)  # what was seen on the way is not in the bytes
     index = document.index
     fields: Expected = {}
     for (kind, name), cells in sorted(index.fields.items()):
@@ -60,20 +90,30 @@ def _as_state_vector(vector: StateVector) -> dict[str, Any]:
         fields[name] = {"kind": "text", "value": document.text(name).value}
     return {
         "name": vector.name,
-        "update": _base64(document.update_since()),
+        "update": _base64(update),
         "expect": {
             "fields": fields,
             "conflicts": len(document.conflicts()),
+            "disputes": [_as_dispute(conflict) for conflict in document.conflicts()],
             "authors": {str(client): headers[0].value for client, headers in sorted(index.headers.items())},
         },
     }
 
 
-def _field_value(kind: int, cells: dict[Any, tuple[Entry, ...]]) -> Any:
+def _as_dispute(conflict: Conflict) -> dict[str, Any]:
+    """Return the field, the key and the kind of a conflict, and its values, the one that is read first."""
+    values = [plain(value) for value in conflict.values]
+    return {"field": conflict.field, "key": conflict.key, "kind": conflict.kind, "values": values}
+
+
+def _field_value(kind: int, cells: Cells) -> Any:
     if kind == REGISTER:
         return plain(cells[None][0].value)
     if kind == CELL:
         return {key: plain(entries[0].value) for key, entries in sorted(cells.items())}
+    if kind == LISTED:
+        assert cells.order is not None
+        return [plain(cells[key][0].value) for _position, key in cells.order.entries]
     if kind == ELEMENT:
         return [plain(entries[0].value) for _key, entries in sorted(cells.items())]
     totals = [entry.value for entries in cells.values() for entry in entries]
@@ -114,6 +154,13 @@ def _state_vectors() -> Iterator[StateVector]:
         _strangers,
         _one_stamp_twice,
         _doubled,
+        _steps,
+        _lists,
+        _moves,
+        _foreign_places,
+        _malformed_lists,
+        _rows,
+        _reserved,
     ):
         yield make()
 
@@ -308,6 +355,130 @@ def _doubled() -> StateVector:
     return StateVector("a branch that was merged back", _merged(one, other, one))
 
 
+def _steps() -> StateVector:
+    """Writes that say what they superseded, and others that supersede nothing, or what a clock far ahead stamped."""
+    start = _writer(7, "a")
+    start.set_register("goal", "base")
+    start.set_cell("steps", "x", "base")
+    others = [_writer(client, f"agent {client}", client, start.update_since()) for client in (8, 9)]
+    for document in others:
+        for number in range(3):
+            document.set_register("goal", f"{document.agent} {number}")
+            document.set_cell("steps", "x", [document.agent] * number)
+    others[0].delete_cell("steps", "x")
+    others[0].set_cell("steps", "x", "again")
+    return StateVector("writes name their ancestor", _merged(*others))
+
+
+def _lists() -> StateVector:
+    start = _writer(7, "a")
+    _insert(start, "plan", ["one", "two"])
+    others = [_writer(client, "b", client % 5, start.update_since()) for client in (11, 12, 2**53 - 1)]
+    order = start.index.cells(LISTED, "plan").order
+    assert order is not None
+    first, second = (position for position, _key in order.entries)
+    for document in others:
+        _insert(document, "plan", [f"{document.client_id} {number}" for number in range(3)], first, second)
+    others[0].remove_item("plan", first)
+    others[1].put_item("plan", first, "ONE")
+    others[2].put_item("plan", second, {"two": 2})
+    others[0].put_item("plan", second, [2])
+    return StateVector("runs of a list do not interleave, and a write outlives a removal", _merged(*others))
+
+
+def _insert(document: StateDocument, field: str, values: list[Any], left: Any = None, right: Any = None) -> None:
+    for value in values:
+        left = document.positions.between(left, right)
+        document.put_item(field, left, value)
+
+
+def _moves() -> StateVector:
+    start = _writer(7, "a")
+    _insert(start, "plan", ["one", "two", "three", "four"])
+    order = start.index.cells(LISTED, "plan").order
+    assert order is not None
+    one, two, three, four = (key for _position, key in order.entries)
+    others = [_writer(client, "b", client % 5, start.update_since()) for client in (8, 14)]
+    others[0].place_item("plan", one, others[0].positions.between(four, None))
+    others[1].place_item("plan", one, others[1].positions.between(two, three))
+    others[0].place_item("plan", four, others[0].positions.between(None, one))
+    others[1].remove_item("plan", four)
+    others[0].place_item("plan", three, others[0].positions.between(None, one))
+    others[1].put_item("plan", three, "THREE")
+    return StateVector("an item that was moved twice stands in one place", _merged(*others))
+
+
+def _foreign_places() -> StateVector:
+    """Places and ids that no sound session makes, some of items that are not there."""
+    document = _writer(7, "a")
+    for key in ("b", "", "rzz", "r1710m", "M", "~", " "):
+        document.put_item("plan", key, f"at {key!r}")
+    document.place_item("plan", "b", "zzz")
+    document.place_item("plan", "rzz", "")
+    document.place_item("plan", "M", " ")
+    document.place_item("plan", "not there", "a")
+    document.place_item("ghosts", "not there", "m")
+    return StateVector("places of another program, and of items that are not there", document)
+
+
+def _malformed_lists() -> StateVector:
+    ydoc = Doc[Any](client_id=5)
+    root: Map[Any] = ydoc.get("lanes", type=Map)
+    pack: Callable[[Any], bytes] = msgpack.packb
+    strange = [
+        *([6, "plan", "i", 9], [6, "plan", "i", 9, "x", 1, 1], [6, "plan", 5, 9, "x"], [6, None, "i", 9, "x"]),
+        *(
+            [6, "plan", "i", 9.0, "x"],
+            [6, "plan", "i", -1, "x"],
+            [6, "plan", "i", 2**53, "x"],
+            [6.0, "plan", "i", 9, "x"],
+        ),
+        *([6, "plan", "\u00e9", 9, "x"], [6, "plan", "\U0001f600", 9, "x"], [6, b"plan", "i", 9, "x"]),
+        *([7, "plan", "i", 9], [7, "plan", "i", 9, "a", 1], [7, "plan", "i", 9, b"a"], [7, "plan", "i", 9, None]),
+        *([7, "plan", 5, 9, "a"], [7, 5, "i", 9, "a"], [7, "plan", "i", 9.0, "a"], [7, "plan", "i", -1, "a"]),
+        *([7, "plan", "i", 9, "\u00e9"], [7, "plan", "\uffff", 9, "a"]),
+        *(
+            [kind, "goal", *key, 9, "x", step]
+            for kind, key in ((0, ()), (1, ("k",)), (6, ("i",)))
+            for step in _NO_STEPS
+        ),
+        *([4, "log", 9, "x", 1], [2, "set", "x", 1], [8, "plan", "i", 9, "x"]),
+        [6.0, "plan", "i", 9, "x"],
+    ]
+    sound = [[5, "agent"], [6, "plan", "i", 8, "read", 8], [7, "plan", "i", 8, "m"], [6, "plan", "k", 8, "first", 1]]
+    root["5"] = Array([Array([*map(pack, strange), *map(pack, sound)])])
+    return StateVector("lists and steps that are malformed", StateDocument(client_id=1, update=ydoc.get_update()))
+
+
+_NO_STEPS: Final = (0, -1, 10, 2**53, 1.0, True, None, "1", [1])
+
+
+def _rows() -> StateVector:
+    document = _writer(7, "a")
+    for key in ("t1", "x/y", "", "~1"):
+        document.add_element("tasks", key)
+        document.set_register(join("tasks", key, "title"), f"of {key!r}")
+        document.count(join("tasks", key, "spent"), 3)
+    _insert(document, join("tasks", "x/y", "steps"), ["one"])
+    document.set_cell(join("profile", "links"), "a/b", "not a path")
+    other = _writer(8, "b", 1, document.update_since())
+    document.discard_element("tasks", "t1")
+    document.clear_register("tasks/t1/title")
+    document.reset_counter("tasks/t1/spent")
+    other.count("tasks/t1/spent", 4)
+    return StateVector("rows and nested states are paths", _merged(document, other))
+
+
+def _reserved() -> StateVector:
+    one, other = _writer(7, "a"), _writer(8, "b", 1)
+    for document in (one, other):
+        document.set_cell("$schema", "mission@2", 2)
+        document.set_cell("$schema", "mission@1>2", document.client_id)
+        document.set_cell("$tickets", "steps/x", {"note": document.agent})
+    one.set_register("mission", "read")
+    return StateVector("reserved fields are maps as any other", _merged(one, other))
+
+
 def _merged(*documents: StateDocument) -> StateDocument:
     merged = StateDocument(client_id=1)
     for document in documents:
@@ -366,6 +537,16 @@ def _malformed() -> Iterator[tuple[str, bytes]]:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def _as_lines(value: dict[str, list[Any]]) -> str:
+    """Return JSON with a line for each vector."""
+    parts = [f'"{name}": [\n{_lines(vectors)}\n]' for name, vectors in value.items()]
+    return f"{{{', '.join(parts)}}}\n"
+
+
+def _lines(vectors: list[Any]) -> str:
+    return ",\n".join(json.dumps(vector, ensure_ascii=False, separators=(",", ":")) for vector in vectors)
 
 
 def _as_json(value: Any) -> str:
