@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from benchmarks.rows import markdown
 from comity.crdt_types import StateDocument
-from comity.crdt_types.entry import REGISTER, Entry
-from comity.crdt_types.values import pack
+from comity.crdt_types.document.entry import REGISTER, Entry
+from comity.crdt_types.document.values import pack
 from tests.support.conversations import (
     AGENT,
     PlainScribe,

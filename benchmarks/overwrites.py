@@ -9,7 +9,7 @@ from pycrdt import Map as YMap
 
 from benchmarks.rows import KEYS
 from comity.crdt_types import Commit, StateDocument
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
 
 APART: Final = (
     500  # writes between two exchanges among writers who are apart: several of them write each key in between

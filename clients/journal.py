@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Final
 
 from comity.crdt_types import Commit
-from comity.crdt_types.edits import Edit
+from comity.crdt_types.document.edits import Edit
 from comity.crdt_types.errors import StorageError
 
 from .localfile import LocalFile

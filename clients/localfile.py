@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import aiosqlite
 
-from comity.crdt_types.edits import Edit
+from comity.crdt_types.document.edits import Edit
+from comity.crdt_types.document.values import pack, unpack
 from comity.crdt_types.errors import StorageError
-from comity.crdt_types.values import pack, unpack
 
 VERSION: Final = 1
 SUFFIX: Final = ".comity"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from comity.crdt_types import Commit
-from comity.crdt_types.edits import Edit, EditLog
+from comity.crdt_types.document.edits import Edit, EditLog
 from comity.crdt_types.errors import ComityError
 
 from .milestone import Milestone

@@ -12,7 +12,8 @@ import pycrdt
 
 from comity.crdt_types import Change, Commit, StateDocument
 from comity.crdt_types.awareness import Awareness
-from comity.crdt_types.edits import REPLAYABLE, Edit
+from comity.crdt_types.document.edits import REPLAYABLE, Edit
+from comity.crdt_types.document.listeners import Callbacks
 from comity.crdt_types.errors import (
     ComityError,
     ConnectionFailedError,
@@ -22,7 +23,6 @@ from comity.crdt_types.errors import (
     TransactionError,
     is_permanent,
 )
-from comity.crdt_types.listeners import Callbacks
 from comity.crdt_types.replication import Status
 from comity.crdt_types.wire import Welcome
 

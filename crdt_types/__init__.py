@@ -1,22 +1,22 @@
 """Typed CRDTs over Yjs documents, their schemas, and the wire: pure, without I/O or an event loop."""
 
 from . import errors
-from .changes import ABSENT, Change, Conflict, Rival, Violation
-from .counter import Counter, GCounter, PNCounter
-from .document import Commit, StateDocument
+from .document.changes import ABSENT, Change, Conflict, Rival, Violation
+from .document.statedocument import Commit, StateDocument
 from .limits import Limits
-from .list import List
-from .log import Log
-from .map import Map
-from .migration import After, Before, migration
-from .orset import GSet, ORSet
-from .register import Register
-from .resolution import Ticket, first_writer, last_writer, manual, merge
-from .rules import RuleWarning, allow, deny, warn
-from .schema import State
-from .text import Text
-from .undo import UndoManager
-from .validation import transition, validates
+from .schema.migration import After, Before, migration
+from .schema.rules import RuleWarning, allow, deny, warn
+from .schema.state import State
+from .schema.validation import transition, validates
+from .types.counter import Counter, GCounter, PNCounter
+from .types.list import List
+from .types.log import Log
+from .types.map import Map
+from .types.orset import GSet, ORSet
+from .types.register import Register
+from .types.resolution import Ticket, first_writer, last_writer, manual, merge
+from .types.text import Text
+from .undo.manager import UndoManager
 
 __all__ = [
     "ABSENT",

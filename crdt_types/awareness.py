@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from .document.listeners import Callbacks
 from .errors import InvalidValueError
-from .listeners import Callbacks
 from .wire import Presence
 
 RENEWAL: Final = 15.0  # seconds; y-protocols renews at half of its time-out

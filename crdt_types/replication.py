@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from .awareness import Awareness
-from .changes import Change
-from .edits import Edit
+from .document.changes import Change
+from .document.edits import Edit
 from .errors import ComityError
 
 Status = Literal["offline", "syncing", "live"]

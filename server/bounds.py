@@ -13,11 +13,22 @@ from typing import Any, Final, NamedTuple
 import msgpack
 from msgpack.exceptions import StackError, UnpackException
 
-from comity.crdt_types.clock import EPOCH_MS, MAX_AHEAD_MS, TICKS_PER_MS, stamp_ms, wall_ms
-from comity.crdt_types.entry import CELL, ELEMENT, HEADER, ITEM, LISTED, OPAQUE, PLACE, REGISTER, Entry, read_entry
+from comity.crdt_types.document.clock import EPOCH_MS, MAX_AHEAD_MS, TICKS_PER_MS, stamp_ms, wall_ms
+from comity.crdt_types.document.entry import (
+    CELL,
+    ELEMENT,
+    HEADER,
+    ITEM,
+    LISTED,
+    OPAQUE,
+    PLACE,
+    REGISTER,
+    Entry,
+    read_entry,
+)
+from comity.crdt_types.document.values import unpack
 from comity.crdt_types.errors import ComityError, InvalidValueError, TooLargeError
 from comity.crdt_types.limits import MAX_DEPTH, MAX_NAME, MAX_VALUE_BYTES
-from comity.crdt_types.values import unpack
 
 # What `Inspection.look` raises: the update is not to be applied, its connection may go on.
 REFUSALS: Final = (InvalidValueError, TooLargeError)

@@ -8,9 +8,9 @@ Without files it runs those that are about types and merging. It takes an hour o
 import os
 import sys
 from collections import Counter as Tally
-from importlib import import_module
 from typing import Any, Final
 
+import hypothesis.statistics
 import pytest
 
 FILES: Final = (
@@ -42,7 +42,7 @@ class Examples:
 
     def pytest_sessionstart(self) -> None:
         """Have hypothesis tell its statistics."""
-        statistics: Any = import_module("hypothesis.statistics")  # not before pytest is up, which warns of it
+        statistics: Any = hypothesis.statistics
         describe = statistics.describe_statistics
 
         def described(stats: Any) -> str:
@@ -75,7 +75,9 @@ def main() -> int:
     arguments = sys.argv[1:]
     if not any(argument.startswith("tests") for argument in arguments):
         arguments += [f"tests/test_{name}.py" for name in FILES]
-    return int(pytest.main(["-o", "timeout=0", *arguments], plugins=[Examples()]))
+    # Hypothesis is imported before pytest could rewrite its assertions, which does not matter.
+    early = "ignore::pytest.PytestAssertRewriteWarning"
+    return int(pytest.main(["-o", "timeout=0", "-W", early, *arguments], plugins=[Examples()]))
 
 
 if __name__ == "__main__":

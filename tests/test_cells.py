@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.crdt_types.cells import Items
-from comity.crdt_types.entry import (
+from comity.crdt_types.document.cells import Items
+from comity.crdt_types.document.entry import (
     CELL,
     COUNTER,
     ELEMENT,
@@ -18,7 +18,7 @@ from comity.crdt_types.entry import (
     item_entry,
     place_entry,
 )
-from comity.crdt_types.index import Index
+from comity.crdt_types.document.index import Index
 from tests.support.profiles import examples
 
 IDS = st.sampled_from([f"id {number:03}" for number in range(80)])

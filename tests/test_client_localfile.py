@@ -10,7 +10,7 @@ import pytest
 from comity.clients.journal import FOLD_FLOOR, Journal
 from comity.clients.localfile import LocalFile
 from comity.crdt_types import Commit, StateDocument
-from comity.crdt_types.edits import Edit, EditLog
+from comity.crdt_types.document.edits import Edit, EditLog
 from comity.crdt_types.errors import StorageError
 
 ROOM = "shared/a room/with ünïcode"

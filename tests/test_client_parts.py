@@ -15,7 +15,7 @@ from comity.clients.milestone import Milestone
 from comity.clients.outstanding import Outstanding
 from comity.crdt_types import Change, Commit, StateDocument
 from comity.crdt_types.awareness import TIMEOUT, Awareness
-from comity.crdt_types.edits import Edit
+from comity.crdt_types.document.edits import Edit
 from comity.crdt_types.errors import ConnectionFailedError, ForbiddenError, InvalidValueError, TooSlowError
 from comity.crdt_types.wire import Presence
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.crdt_types.clock import EPOCH_MS, MAX_AHEAD_MS, MAX_STAMP, TICKS_PER_MS, HybridClock, stamp_ms
+from comity.crdt_types.document.clock import EPOCH_MS, MAX_AHEAD_MS, MAX_STAMP, TICKS_PER_MS, HybridClock, stamp_ms
 
 WALL = st.integers(EPOCH_MS, EPOCH_MS + 2**40)
 

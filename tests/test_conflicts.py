@@ -20,9 +20,9 @@ from comity.crdt_types import (
     manual,
     merge,
 )
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
 from comity.crdt_types.errors import InvalidValueError
-from comity.crdt_types.resolution import TICKETS, Strategy
+from comity.crdt_types.types.resolution import TICKETS, Strategy
 from tests.support.invariants import check
 from tests.support.profiles import examples
 

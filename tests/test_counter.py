@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.crdt_types import Change, Counter, State, StateDocument
-from comity.crdt_types.entry import MAX_COUNT
+from comity.crdt_types.document.entry import MAX_COUNT
 from comity.crdt_types.errors import InvalidValueError
 from tests.support.invariants import check
 

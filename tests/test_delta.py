@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.crdt_types.delta import (
+from comity.crdt_types.document.delta import (
     Delta,
     apply_to,
     check,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.crdt_types import Commit, StateDocument
-from comity.crdt_types.edits import REPLAYABLE, Edit, EditLog
+from comity.crdt_types.document.edits import REPLAYABLE, Edit, EditLog
 from tests.support.network import Everything
 from tests.support.profiles import examples
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.crdt_types.entry import (
+from comity.crdt_types.document.entry import (
     CELL,
     LISTED,
     OPAQUE,
@@ -21,7 +21,7 @@ from comity.crdt_types.entry import (
     read_entry,
     register_entry,
 )
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.values import canonical
 
 ANY: st.SearchStrategy[Any] = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(), st.binary()),

@@ -30,8 +30,8 @@ from comity.crdt_types import (
     merge,
 )
 from comity.crdt_types.errors import InvalidValueError, SchemaError
-from comity.crdt_types.jsonschema import state_class
-from comity.crdt_types.migration import migration
+from comity.crdt_types.schema.jsonschema import state_class
+from comity.crdt_types.schema.migration import migration
 from tests.support.profiles import examples
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pycrdt import Array, Map
 
 from comity.crdt_types import StateDocument
-from comity.crdt_types.lanes import SEGMENT_SIZE
+from comity.crdt_types.document.lanes import SEGMENT_SIZE
 from tests.support.hostile import STEPS, Hostile
 from tests.support.invariants import check
 from tests.support.network import Everything

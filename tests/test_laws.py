@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.crdt_types import StateDocument
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.values import canonical
 from tests.support.edits import BY_TYPE, EDITS, Edit, Everything
 from tests.support.invariants import check, picture
 from tests.support.network import Network, disputes

@@ -56,8 +56,8 @@ def test_layers_allow(path: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("path", "source", "said"),
     [
-        ("crdt_types/map.py", "from comity.server import room", "crdt_types imports server"),
-        ("crdt_types/map.py", "from comity.clients.client import Client", "crdt_types imports clients"),
+        ("crdt_types/types/map.py", "from comity.server import room", "crdt_types imports server"),
+        ("crdt_types/types/map.py", "from comity.clients.client import Client", "crdt_types imports clients"),
         ("server/hub.py", "import comity.clients.client", "server imports clients"),
         ("server/hub.py", "from comity import clients", "server imports clients"),
         ("clients/client.py", "from comity.server import hub", "clients imports server"),

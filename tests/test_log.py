@@ -5,7 +5,7 @@ import time
 import pytest
 
 from comity.crdt_types import Change, Log, State, StateDocument
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
 from comity.crdt_types.errors import InvalidValueError
 from tests.support.invariants import check
 

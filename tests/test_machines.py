@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from comity.crdt_types import Change, StateDocument
+from comity.crdt_types.document.values import canonical
 from comity.crdt_types.errors import InvalidValueError
-from comity.crdt_types.values import canonical
 from tests.support.edits import CHARACTERS, ELEMENTS, KEYS, PLAIN, Everything
 from tests.support.invariants import check, check_text
 from tests.support.profiles import examples

@@ -11,11 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from comity.clients.client import connect
 from comity.crdt_types import Counter, List, Log, Map, ORSet, Register, State, StateDocument, Text
-from comity.crdt_types.clock import HybridClock, wall_ms
+from comity.crdt_types.document.clock import HybridClock, wall_ms
 from comity.crdt_types.errors import SchemaError, StateError
-from comity.crdt_types.migrating import Lineage, made
-from comity.crdt_types.migration import After, Before, migration
-from comity.crdt_types.validation import transition
+from comity.crdt_types.schema.migrating import Lineage, made
+from comity.crdt_types.schema.migration import After, Before, migration
+from comity.crdt_types.schema.validation import transition
 from tests.support.invariants import check
 from tests.support.profiles import examples
 from tests.support.server import in_process_server

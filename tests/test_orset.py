@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.crdt_types import Change, ORSet, State, StateDocument
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.values import canonical
 
 
 class Tags(State):

@@ -11,8 +11,8 @@ from jsonpatch import apply_patch  # type: ignore[import-untyped]  # pyright: ig
 
 from comity.crdt_types import Map, Register, State, StateDocument
 from comity.crdt_types.errors import InvalidValueError
-from comity.crdt_types.jsondiff import diff
-from comity.crdt_types.patchstream import PatchStream
+from comity.crdt_types.views.jsondiff import diff
+from comity.crdt_types.views.patchstream import PatchStream
 from tests.support.profiles import examples
 from tests.support.world import EDITS, GROWING, Task, World, make
 

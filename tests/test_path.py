@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comity.crdt_types.path import child, join, split
+from comity.crdt_types.document.path import child, join, split
 
 NAMES = st.lists(st.text(st.sampled_from("a~/01$"), max_size=4), min_size=1, max_size=4).filter(lambda names: names[0])
 

@@ -15,9 +15,9 @@ from msgpack import ExtType, Timestamp
 from pydantic import BaseModel
 
 from comity.crdt_types import GSet, List, Log, Map, ORSet, Register, State, StateDocument
+from comity.crdt_types.document.values import pack
 from comity.crdt_types.errors import InvalidValueError
-from comity.crdt_types.plain import from_json, to_json
-from comity.crdt_types.values import pack
+from comity.crdt_types.views.plain import from_json, to_json
 from tests.support.profiles import examples
 from tests.support.world import EDITS, GROWING, Task, World, make
 

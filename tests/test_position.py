@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.crdt_types.position import Positions
+from comity.crdt_types.document.position import Positions
 from tests.support.position_vectors import STRANGE
 from tests.support.profiles import examples
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from comity.crdt_types import Register, State, StateDocument
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
 from comity.crdt_types.errors import SchemaError, StateError
 from tests.support.invariants import check
 

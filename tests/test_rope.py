@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity.crdt_types.rope import CHUNK, Rope, size_of
+from comity.crdt_types.document.rope import CHUNK, Rope, size_of
 from tests.support.profiles import examples
 
 PIECES = st.sampled_from(

@@ -20,8 +20,8 @@ from comity.crdt_types import (
     Violation,
 )
 from comity.crdt_types.errors import InvalidValueError, RuleError, SchemaError, StateError
-from comity.crdt_types.rules import RuleWarning, allow, deny, warn
-from comity.crdt_types.validation import transition, validates
+from comity.crdt_types.schema.rules import RuleWarning, allow, deny, warn
+from comity.crdt_types.schema.validation import transition, validates
 
 
 class Task(State, rules=[deny("done is done", when=lambda change, state: state.done.value and change.field != "done")]):

@@ -15,10 +15,21 @@ from hypothesis import strategies as st
 import comity
 from comity import Map, Register, State
 from comity.crdt_types import StateDocument
-from comity.crdt_types.clock import EPOCH_MS, MAX_AHEAD_MS, TICKS_PER_MS, HybridClock, wall_ms
-from comity.crdt_types.entry import CELL, COUNTER, ELEMENT, HEADER, ITEM, LISTED, OPAQUE, PLACE, REGISTER, read_entry
+from comity.crdt_types.document.clock import EPOCH_MS, MAX_AHEAD_MS, TICKS_PER_MS, HybridClock, wall_ms
+from comity.crdt_types.document.entry import (
+    CELL,
+    COUNTER,
+    ELEMENT,
+    HEADER,
+    ITEM,
+    LISTED,
+    OPAQUE,
+    PLACE,
+    REGISTER,
+    read_entry,
+)
+from comity.crdt_types.document.values import unpack
 from comity.crdt_types.errors import InvalidValueError, ProtocolError, TooLargeError
-from comity.crdt_types.values import unpack
 from comity.crdt_types.varint import write_bytes
 from comity.crdt_types.wire import Reject, Welcome
 from comity.persistence.memory import MemoryStore

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pycrdt import Array
 
 from comity.crdt_types import Change, Map, State, StateDocument, Text
-from comity.crdt_types.delta import Delta, apply_to, compose
+from comity.crdt_types.document.delta import Delta, apply_to, compose
+from comity.crdt_types.document.textmirror import net_delta
 from comity.crdt_types.errors import InvalidValueError, SchemaError
-from comity.crdt_types.textmirror import net_delta
 from tests.support.invariants import check_text
 from tests.support.profiles import examples
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comity.crdt_types import Change, State, StateDocument, Text
-from comity.crdt_types.delta import Delta, apply_to, compose, length_of, normalized, transform
+from comity.crdt_types.document.delta import Delta, apply_to, compose, length_of, normalized, transform
+from comity.crdt_types.document.texthistory import MAX_CHARACTERS, MAX_OPERATIONS
 from comity.crdt_types.errors import InvalidValueError, StaleVersionError, TransactionError
-from comity.crdt_types.texthistory import MAX_CHARACTERS, MAX_OPERATIONS
 from tests.support.invariants import check_text
 from tests.support.profiles import examples
 

@@ -9,7 +9,7 @@ from pycrdt import Text as YText
 
 from comity.crdt_types import StateDocument
 from comity.crdt_types.errors import InvalidValueError, TransactionError
-from comity.crdt_types.undo import UndoManager
+from comity.crdt_types.undo.manager import UndoManager
 from tests.support.profiles import examples
 from tests.support.world import EDITS, GROWING, Task, World, make, picture
 

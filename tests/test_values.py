@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
 
 from comity.crdt_types import Log, Map, ORSet, Register, State, StateDocument
+from comity.crdt_types.document.values import Codec, canonical, pack, unpack
 from comity.crdt_types.errors import InvalidValueError, SchemaError
-from comity.crdt_types.values import Codec, canonical, pack, unpack
 from tests.support.invariants import check
 
 PLAIN: st.SearchStrategy[Any] = st.recursive(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from comity.crdt_types import StateDocument, wire
-from comity.crdt_types.entry import (
+from comity.crdt_types.document.entry import (
     CELL,
     COUNTER,
     ELEMENT,
@@ -26,9 +26,9 @@ from comity.crdt_types.entry import (
     read_entry,
     register_entry,
 )
+from comity.crdt_types.document.position import Positions
+from comity.crdt_types.document.values import canonical
 from comity.crdt_types.errors import ProtocolError
-from comity.crdt_types.position import Positions
-from comity.crdt_types.values import canonical
 from tests.support import vectors
 from tests.support.edits import Everything
 from tests.support.entry_vectors import lane_of, lossless, restored, values

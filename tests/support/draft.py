@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from comity.crdt_types import StateDocument
-from comity.crdt_types.entry import CELL, COUNTER, ELEMENT, LISTED, PLACE, REGISTER, Entry
-from comity.crdt_types.path import child, join, split
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.entry import CELL, COUNTER, ELEMENT, LISTED, PLACE, REGISTER, Entry
+from comity.crdt_types.document.path import child, join, split
+from comity.crdt_types.document.values import canonical
 
 from .model import Cell, Model, Moment, Seen, View, Write, clocks
 

@@ -29,8 +29,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from comity.crdt_types import StateDocument
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
-from comity.crdt_types.entry import (
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.entry import (
     CELL,
     LISTED,
     Entry,

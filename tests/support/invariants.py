@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 from pycrdt import Array, Map, Text
 
 from comity.crdt_types import StateDocument
-from comity.crdt_types.entry import COUNTER
-from comity.crdt_types.steps import totals_of
+from comity.crdt_types.document.entry import COUNTER
+from comity.crdt_types.document.steps import totals_of
 
 Tag = tuple[bytes, int]
 

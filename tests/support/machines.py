@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from comity.crdt_types.entry import ELEMENT, Entry
-from comity.crdt_types.undo import UndoManager
+from comity.crdt_types.document.entry import ELEMENT, Entry
+from comity.crdt_types.undo.manager import UndoManager
 
 from .edits import Edit
 from .network import FailedError, Network, Site

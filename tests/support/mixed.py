@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgpack
 
 from comity.crdt_types import Commit
-from comity.crdt_types.path import join, split
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.path import join, split
+from comity.crdt_types.document.values import canonical
 
 from .draft import Draft
 from .edits import Edit

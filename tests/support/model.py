@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from comity.crdt_types import Map, State
-from comity.crdt_types.path import child, split
-from comity.crdt_types.schema import declared_fields
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.path import child, split
+from comity.crdt_types.document.values import canonical
+from comity.crdt_types.schema.declaration import declared_fields
 from comity.crdt_types.varint import read_uint
 
 Cell = tuple[str, str, Any]

@@ -8,8 +8,8 @@ from typing import Any, Final
 from pycrdt import merge_updates
 
 from comity.crdt_types import ABSENT, Commit, Rival, State, StateDocument
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
-from comity.crdt_types.values import canonical
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.values import canonical
 
 from .draft import Draft
 from .edits import Edit, Everything, perform, settled

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, Final
 
-from comity.crdt_types.position import Positions
+from comity.crdt_types.document.position import Positions
 
 Call = list[str | None]
 

@@ -12,10 +12,10 @@ from pycrdt import Array, Doc, Map
 
 from comity.crdt_types import Conflict, StateDocument
 from comity.crdt_types import wire as w
-from comity.crdt_types.cells import Cells
-from comity.crdt_types.clock import EPOCH_MS, HybridClock
-from comity.crdt_types.entry import CELL, COUNTER, ELEMENT, LISTED, REGISTER
-from comity.crdt_types.path import join
+from comity.crdt_types.document.cells import Cells
+from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
+from comity.crdt_types.document.entry import CELL, COUNTER, ELEMENT, LISTED, REGISTER
+from comity.crdt_types.document.path import join
 
 from .entry_vectors import entry_vectors
 from .mixed import node_peer, written_by

@@ -1,0 +1,1 @@
+"""The document: a Yjs document with an index of its typed cells, and everything that its format takes."""

@@ -1,0 +1,1 @@
+"""Schemas: State classes, what they check, and how their versions follow each other."""

@@ -1,0 +1,1 @@
+"""The types: what a field of a State may be."""

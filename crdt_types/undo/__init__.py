@@ -1,0 +1,1 @@
+"""Undo and redo of one's own transactions."""

@@ -1,0 +1,1 @@
+"""Views: state as plain data, as JSON, and as JSON Patch."""
