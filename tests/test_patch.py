@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonpatch import apply_patch  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+from jsonpatch import apply_patch
 
 from comity.crdt_types import Map, Register, State, StateDocument
 from comity.crdt_types.errors import InvalidValueError

@@ -15,6 +15,7 @@ from .values import canonical
 _SUPERSEDED_KEPT: Final = 1024
 _SUPERSEDED_BYTES: Final = 1024 * 1024
 _DELETIONS_KEPT: Final = 4096
+_DELETED_BYTES: Final = 1024  # of an entry whose value is kept with its deletion
 _JSON_TYPES: Final = {
     bool: "boolean",
     int: "number",
@@ -27,7 +28,7 @@ _JSON_TYPES: Final = {
 
 
 class Deletion(NamedTuple):
-    """A cell that became empty: the greatest stamp that was deleted, the value, and who did it when."""
+    """A cell that became empty: the greatest stamp that was deleted, the value (ABSENT if large), who did it when."""
 
     stamp: int
     value: Any
@@ -79,7 +80,8 @@ class Disputes:
         """Note that a transaction left a cell empty."""
         place = (id(cells), key)
         self._revived.pop(place, None)
-        self._deletions[place] = cells, Deletion(entry.stamp, entry.value, client, seen_at)
+        value = entry.value if len(entry.raw) <= _DELETED_BYTES else ABSENT
+        self._deletions[place] = cells, Deletion(entry.stamp, value, client, seen_at)
         if len(self._deletions) > _DELETIONS_KEPT:
             self._deletions.popitem(last=False)
 

@@ -224,7 +224,7 @@ def _written(
 ) -> bytes | None:
     """Return the update of a lane that is known by all that it writes; None if it is there already."""
     agent, stamp = lineage.agent(step), min(stamp, MAX_STAMP)
-    client = _hashed(agent, stamp, record, steps, sorted((entry.client, entry.raw) for entry in doomed))
+    client = hashed(agent, stamp, record, steps, sorted((entry.client, entry.raw) for entry in doomed))
     if str(client) in document.lanes.mirrors:
         return None
     scratch = Scratch(document, agent, client, newer)
@@ -241,11 +241,6 @@ def _written(
             scratch.take(each)
 
     return scratch.made(work)
-
-
-def _hashed(*parts: Any) -> int:
-    """Return the client id of what is written: 52 bits of its hash."""
-    return int(sha256(canonical(parts)).hexdigest()[:_CLIENT_DIGITS], 16)
 
 
 def comes_late(document: StateDocument, lineage: Lineage, step: Migration) -> bool:

@@ -8,7 +8,7 @@ import re
 from copy import deepcopy
 from typing import Any, Final, NamedTuple
 
-from jsonpatch import JsonPatch, JsonPatchException  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+from jsonpatch import JsonPatch, JsonPatchException
 from jsonpointer import JsonPointer, JsonPointerException
 
 from ..document.changes import ABSENT

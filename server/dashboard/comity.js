@@ -12165,11 +12165,15 @@ var HybridClock = class {
 
 // src/disputes.js
 var SUPERSEDED_KEPT = 1024;
+var SUPERSEDED_BYTES = 1024 * 1024;
 var DELETIONS_KEPT = 4096;
+var DELETED_BYTES = 1024;
+var NO_BYTES2 = new Uint8Array();
 var Disputes = class {
   constructor() {
     this.superseded = [];
-    this.next = 0;
+    this.oldest = 0;
+    this.bytes = 0;
     this.deletions = /* @__PURE__ */ new Map();
     this.revived = /* @__PURE__ */ new Map();
   }
@@ -12179,10 +12183,12 @@ var Disputes = class {
    * @param {readonly Entry[]} entries
    */
   supersede(entries) {
-    for (const entry of entries) {
-      this.superseded[this.next] = entry;
-      this.next = (this.next + 1) % SUPERSEDED_KEPT;
+    const { superseded } = this;
+    for (const entry of entries) this.bytes += superseded[superseded.push(entry) - 1].raw.length;
+    while (superseded.length - this.oldest > SUPERSEDED_KEPT || this.bytes > SUPERSEDED_BYTES) {
+      this.bytes -= superseded[this.oldest++].raw.length;
     }
+    if (this.oldest > SUPERSEDED_KEPT) this.oldest -= superseded.splice(0, this.oldest).length;
   }
   /**
    * Return what was superseded in a cell, the last one first, as far as it is remembered.
@@ -12191,9 +12197,8 @@ var Disputes = class {
    * @returns {Generator<Entry>}
    */
   *before({ kind, field, key }) {
-    const { length: length2 } = this.superseded;
-    for (let back = 1; back <= length2; back++) {
-      const entry = this.superseded[(this.next - back + length2) % length2];
+    for (let at2 = this.superseded.length - 1; at2 >= this.oldest; at2--) {
+      const entry = this.superseded[at2];
       if (entry.field === field && entry.key === key && entry.kind === kind) yield entry;
     }
   }
@@ -12206,7 +12211,7 @@ var Disputes = class {
     const place = placeOf(deletion.cells, deletion.key);
     this.revived.get(deletion.cells)?.delete(deletion.key);
     this.deletions.delete(place);
-    this.deletions.set(place, deletion);
+    this.deletions.set(place, { ...deletion, entry: light(deletion.entry) });
     if (this.deletions.size > DELETIONS_KEPT) {
       const [oldest] = this.deletions.keys();
       this.deletions.delete(oldest);
@@ -12238,6 +12243,7 @@ var Disputes = class {
     if (!entries.some(({ ancestor }) => ancestor > 0 && ancestor === stamp)) return false;
     const revivals = this.revived.get(cells) ?? /* @__PURE__ */ new Map();
     this.revived.set(cells, revivals.set(key, { deletion, entry: entries[0] }));
+    if (revivals.size > DELETIONS_KEPT) revivals.delete(revivals.keys().next().value);
     return true;
   }
   /**
@@ -12261,7 +12267,10 @@ var Disputes = class {
   look(cells, key) {
     const entries = distinct(cells.at(key));
     const deletion = this.deletionOf(cells, key);
-    if (deletion !== null) return { kind: "deleted_modified", entries, deletion, ancestor: deletion.entry };
+    if (deletion !== null) {
+      const ancestor = deletion.entry.raw.length > 0 ? deletion.entry : null;
+      return { kind: "deleted_modified", entries, deletion, ancestor };
+    }
     if (entries.length < 2) return null;
     return { kind: kindOf(entries), entries, deletion, ancestor: this.ancestor(entries) };
   }
@@ -12271,12 +12280,9 @@ var Disputes = class {
    * @returns {Deletion | null}
    */
   deletionOf(cells, key) {
-    const revivals = this.revived.get(cells);
-    const revival = revivals?.get(key);
-    if (revival === void 0) return null;
-    if (cells.at(key).some((entry) => isSame(entry, revival.entry))) return revival.deletion;
-    revivals?.delete(key);
-    return null;
+    const revival = this.revived.get(cells)?.get(key);
+    const live = cells.at(key).some((entry) => isSame(entry, revival?.entry));
+    return revival !== void 0 && live ? revival.deletion : null;
   }
   /**
    * Return the youngest entry that all rivals descend from, as far as this replica remembers.
@@ -12308,9 +12314,14 @@ var Disputes = class {
    */
   find(entry) {
     if (entry.ancestor === 0) return void 0;
-    for (const old of this.before(entry)) if (old.stamp === entry.ancestor) return old;
-    return void 0;
+    const found = [...this.before(entry)].filter((old) => old.stamp === entry.ancestor);
+    return found.length === 1 ? found[0] : void 0;
   }
+};
+var light = (entry) => {
+  if (entry.raw.length <= DELETED_BYTES) return entry;
+  const { kind, field, key, stamp, ancestor, client } = entry;
+  return new Entry(kind, field, key, stamp, void 0, ancestor, client, NO_BYTES2);
 };
 var placeOf = ({ code, name }, key) => `${code}${name.length} ${name}${key}`;
 var distinct = (entries) => {

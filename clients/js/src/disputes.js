@@ -1,18 +1,21 @@
 /** Disputes: which cells are in conflict, what their values come from, and which deletions somebody did not know of. */
 
-import { isSame } from './entry.js'
+import { Entry, isSame } from './entry.js'
 import { canonical } from './msgpack.js'
 
-/** @typedef {import('./entry.js').Entry} Entry */
 /** @typedef {import('./cells.js').Cells} Cells */
 /** @typedef {'concurrent_modification' | 'deleted_modified' | 'type_mismatch'} ConflictKind */
 
 /**
  * A conflict comes up when two have written within the time that an update takes, or one was away: what was
- * superseded by the last so many writes is at hand then. It costs a reference for each.
+ * superseded by the last so many writes is at hand then, as long as it is no more than so many bytes.
  */
 const SUPERSEDED_KEPT = 1024
+const SUPERSEDED_BYTES = 1024 * 1024
 const DELETIONS_KEPT = 4096
+/** Of an entry whose value is kept with its deletion. */
+const DELETED_BYTES = 1024
+const NO_BYTES = new Uint8Array()
 
 /**
  * A cell that became empty: the greatest entry that was deleted, and who did it when.
@@ -20,7 +23,7 @@ const DELETIONS_KEPT = 4096
  * @typedef {object} Deletion
  * @property {Cells} cells
  * @property {string} key
- * @property {Entry} entry
+ * @property {Entry} entry without its bytes if they are many
  * @property {number | null} client
  * @property {number} seenAt a stamp
  */
@@ -40,9 +43,10 @@ const DELETIONS_KEPT = 4096
 /** Remembers of a document what its bytes do not tell: what was superseded, and what was deleted. */
 export class Disputes {
   constructor() {
-    /** The last so many, in a ring. @type {Entry[]} */
+    /** The oldest first; those before `oldest` are forgotten. @type {Entry[]} */
     this.superseded = []
-    this.next = 0
+    this.oldest = 0
+    this.bytes = 0
     /** @type {Map<string, Deletion>} */
     this.deletions = new Map()
     /** @type {Map<Cells, Map<string, Revival>>} */
@@ -55,10 +59,13 @@ export class Disputes {
    * @param {readonly Entry[]} entries
    */
   supersede(entries) {
-    for (const entry of entries) {
-      this.superseded[this.next] = entry
-      this.next = (this.next + 1) % SUPERSEDED_KEPT
+    const { superseded } = this
+    for (const entry of entries) this.bytes += superseded[superseded.push(entry) - 1].raw.length
+    while (superseded.length - this.oldest > SUPERSEDED_KEPT || this.bytes > SUPERSEDED_BYTES) {
+      this.bytes -= superseded[this.oldest++].raw.length
     }
+    // Taken out seldom, because all that stays is moved.
+    if (this.oldest > SUPERSEDED_KEPT) this.oldest -= superseded.splice(0, this.oldest).length
   }
 
   /**
@@ -68,9 +75,8 @@ export class Disputes {
    * @returns {Generator<Entry>}
    */
   *before({ kind, field, key }) {
-    const { length } = this.superseded
-    for (let back = 1; back <= length; back++) {
-      const entry = this.superseded[(this.next - back + length) % length]
+    for (let at = this.superseded.length - 1; at >= this.oldest; at--) {
+      const entry = this.superseded[at]
       if (entry.field === field && entry.key === key && entry.kind === kind) yield entry
     }
   }
@@ -84,7 +90,7 @@ export class Disputes {
     const place = placeOf(deletion.cells, deletion.key)
     this.revived.get(deletion.cells)?.delete(deletion.key)
     this.deletions.delete(place)
-    this.deletions.set(place, deletion)
+    this.deletions.set(place, { ...deletion, entry: light(deletion.entry) })
     if (this.deletions.size > DELETIONS_KEPT) {
       const [oldest] = this.deletions.keys()
       this.deletions.delete(oldest)
@@ -118,6 +124,7 @@ export class Disputes {
     if (!entries.some(({ ancestor }) => ancestor > 0 && ancestor === stamp)) return false
     const revivals = this.revived.get(cells) ?? new Map()
     this.revived.set(cells, revivals.set(key, { deletion, entry: entries[0] }))
+    if (revivals.size > DELETIONS_KEPT) revivals.delete(revivals.keys().next().value)
     return true
   }
 
@@ -143,7 +150,10 @@ export class Disputes {
   look(cells, key) {
     const entries = distinct(cells.at(key))
     const deletion = this.deletionOf(cells, key)
-    if (deletion !== null) return { kind: 'deleted_modified', entries, deletion, ancestor: deletion.entry }
+    if (deletion !== null) {
+      const ancestor = deletion.entry.raw.length > 0 ? deletion.entry : null
+      return { kind: 'deleted_modified', entries, deletion, ancestor }
+    }
     if (entries.length < 2) return null
     return { kind: kindOf(entries), entries, deletion, ancestor: this.ancestor(entries) }
   }
@@ -154,13 +164,10 @@ export class Disputes {
    * @returns {Deletion | null}
    */
   deletionOf(cells, key) {
-    const revivals = this.revived.get(cells)
-    const revival = revivals?.get(key)
-    if (revival === undefined) return null
-    if (cells.at(key).some(entry => isSame(entry, revival.entry))) return revival.deletion
-    // Somebody has written since.
-    revivals?.delete(key)
-    return null
+    const revival = this.revived.get(cells)?.get(key)
+    // If its entry is not live any more, somebody has written since.
+    const live = cells.at(key).some(entry => isSame(entry, revival?.entry))
+    return revival !== undefined && live ? revival.deletion : null
   }
 
   /**
@@ -196,9 +203,21 @@ export class Disputes {
   find(entry) {
     // An ancestor's stamp is always below the entry's own, so that a line ends.
     if (entry.ancestor === 0) return undefined
-    for (const old of this.before(entry)) if (old.stamp === entry.ancestor) return old
-    return undefined
+    const found = [...this.before(entry)].filter(old => old.stamp === entry.ancestor)
+    // Two sessions may have made one stamp: then nobody knows which.
+    return found.length === 1 ? found[0] : undefined
   }
+}
+
+/**
+ * Return an entry, or one like it without its value if that is large.
+ *
+ * @param {Entry} entry
+ */
+const light = entry => {
+  if (entry.raw.length <= DELETED_BYTES) return entry
+  const { kind, field, key, stamp, ancestor, client } = entry
+  return new Entry(kind, field, key, stamp, undefined, ancestor, client, NO_BYTES)
 }
 
 /**

@@ -404,6 +404,14 @@ test('what is remembered of superseded values and deletions is bounded', () => {
     document.setCell('m', `k${at}`, at)
     document.deleteCell('m', `k${at}`)
   }
-  const { superseded, deletions } = document.index.disputes
-  assert.deepEqual([superseded.length, deletions.size], [1024, 4096])
+  const { superseded, oldest, deletions } = document.index.disputes
+  assert.deepEqual([superseded.length - oldest, deletions.size], [1024, 4096])
+  const large = 'x'.repeat(100_000)
+  for (let at = 0; at < 100; at++) document.setRegister('r', large + at)
+  document.deleteCell('m', 'k')
+  document.setCell('m', 'k', large)
+  document.deleteCell('m', 'k')
+  const { bytes, deletions: after } = document.index.disputes
+  assert.ok(bytes <= 1024 * 1024)
+  assert.ok([...after.values()].every(({ entry }) => entry.raw.length <= 1024))
 })
