@@ -42,16 +42,15 @@ class Client:
             schema: a `State` class.
 
         Raises:
-            SchemaError: if the class is not well formed.
+            SchemaError: if the class is not well formed, or a newer version of it wrote what the local file holds.
             RoomNotFoundError: if that is no name of a room.
             StorageError: if the local file cannot be opened.
             ConnectionFailedError: if the server's address is not one.
         """
         _check(room, schema)
         replica = Replica(self.url, room, agent=self.agent, directory=self.directory)
-        state = schema(replica.document, replica)
         async with replica:
-            yield state
+            yield schema(replica.document, replica)  # not before: what the local file holds may be of a newer version
 
 
 def _check(room: object, schema: object) -> None:

@@ -337,9 +337,18 @@ class Replica:
         self._other_lineage = welcome.lineage if welcome.lineage != self.lineage else None
         self._may_write = "write" in welcome.access
         self.awareness.limit = welcome.limits.get("presence", self.awareness.limit)
+        self._keep_to(welcome.limits)
         if self.pending and not self._may_write:
             self._refuse_all()
         return self._must_reset or self._other_lineage is not None
+
+    def _keep_to(self, limits: dict[str, int]) -> None:
+        """Refuse at once what the server would refuse later, together with whatever was sent with it."""
+        mine = self.document.limits
+        self.document.limits = mine._replace(
+            value_bytes=min(mine.value_bytes, limits.get("value", mine.value_bytes)),
+            name_bytes=min(mine.name_bytes, limits.get("name", mine.name_bytes)),
+        )
 
     async def meet(self) -> None:
         """Remember the room's lineage: from now on this document and the room's have something in common.

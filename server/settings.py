@@ -9,7 +9,7 @@ from typing import Final, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from comity.crdt_types.limits import MAX_DEPTH, MAX_NAME, MAX_VALUE_BYTES
+from comity.crdt_types.limits import MAX_DEPTH, MAX_NAME, MAX_READ_DEPTH, MAX_VALUE_BYTES
 
 from .auth import Anyone
 
@@ -28,8 +28,8 @@ DURABILITY: Final = "fsync"
 MAX_MESSAGE: Final = 64 * MIB
 # A cell is sent whole at each write, and kept by every replica: what is larger belongs beside the document.
 MAX_VALUE: Final = MAX_VALUE_BYTES
-# Readers in Python recurse, up to some 500 levels: what one reads, all must.
-DEEPEST: Final = 400
+# What is nested deeper no replica reads.
+DEEPEST: Final = MAX_READ_DEPTH
 # About ten seconds of a busy room for one reader; a thousand stalled readers then take 2 GiB at the very worst.
 OUTBOX_LIMIT: Final = 2 * MIB
 # Longer than the hiccups of mobile networks and of browser tabs in the background.

@@ -21,7 +21,7 @@ from comity.crdt_types import (
     merge,
 )
 from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
-from comity.crdt_types.errors import InvalidValueError
+from comity.crdt_types.errors import InvalidValueError, StateError
 from comity.crdt_types.types.resolution import TICKETS, Strategy
 from tests.support.invariants import check
 from tests.support.profiles import examples
@@ -534,3 +534,85 @@ def test_deletions_are_remembered_within_bounds_the_oldest_forgotten() -> None:
     found = [conflict.key for conflict in one.conflicts()]
     assert 0 < len(found) < 5000
     assert {conflict.kind for conflict in one.conflicts()} == {"deleted_modified"}
+
+
+# What others' values and functions must not do -------------------------------------------------------------------
+
+
+def _fails(conflict: Any) -> Any:
+    raise RuntimeError(conflict.field)
+
+
+class Poll(State):
+    most: Register[int] = Register(on_conflict=merge(_fails))
+    least: Register[int] = Register(on_conflict=merge(lambda conflict: "no number"))
+
+
+@pytest.mark.parametrize("field", ["most", "least"])
+def test_policies_that_fail_leave_the_last_write_to_be_read(field: str) -> None:
+    a, b = mission("a", like=Poll), mission("b", 1, like=Poll)
+    told: list[Any] = []
+    commits: list[Any] = []
+    a.on_change(told.append)
+    a.document.on_commit(commits.append)
+    getattr(a, field).set(1)
+    getattr(b, field).set(2)
+    a.document.apply(b.document.update_since())
+    assert getattr(a, field).value == 2
+    getattr(a, field).set(3)
+    assert [change.new for change in told] == [1, 2, 3]
+    assert len(commits) == 3
+
+
+def test_resolve_passes_over_rivals_that_do_not_fit() -> None:
+    a, b = mission("a"), mission("b", 1)
+    a.size.set(1)
+    b.document.set_register("size", "large")
+    a.document.apply(b.document.update_since())
+    assert len(a.resolve(last_writer)) == 1
+    assert a.size.value == 1
+    assert a.conflicts() == []
+
+
+def test_stand_in_is_the_last_value_that_fitted_also_when_a_rival_went() -> None:
+    a = mission("a")
+    a.size.set(1)
+    b = mission("b", 1, of=a)
+    b.document.set_register("size", "bad")
+    a.document.apply(b.document.update_since())
+    a.size.set(2)
+    c = mission("c", 2, of=a)
+    d = mission("d", 3, of=a)
+    c.document.set_register("size", "worse")
+    a.document.apply(c.document.update_since())
+    d.size.clear()
+    a.document.apply(d.document.update_since())
+    assert a.size.value == 2
+
+
+class Outer(State):
+    title: Register[str]
+    inner: Mission
+
+
+def test_tickets_of_a_nested_state_are_its_own() -> None:
+    a, b = mission("a", like=Outer), mission("b", 1, like=Outer)
+    a.title.set("x")
+    b.title.set("y")
+    a.document.apply(b.document.update_since())
+    a.title.resolve(manual())
+    assert a.inner.tickets() == []
+    assert [ticket.field for ticket in a.tickets()] == ["title"]
+
+
+def test_tickets_that_somebody_resolved_are_closed() -> None:
+    a, b = mission("a"), mission("b", 1)
+    a.goal.set("x")
+    b.goal.set("y")
+    a.document.apply(b.document.update_since())
+    a.goal.resolve(manual())
+    first, second = a.tickets(), a.tickets()
+    first[0].resolve("x")
+    with pytest.raises(StateError, match="closed"):
+        second[0].resolve("y")
+    assert a.goal.value == "x"

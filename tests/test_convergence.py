@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.edits import BY_TYPE, EDITS, Edit
-from tests.support.machines import SITES, Machine, replicas, undoing_replicas
+from tests.support.machines import SITES, Machine, profiled, replicas, undoing_replicas
 from tests.support.network import Network
 from tests.support.profiles import examples
 
@@ -21,18 +21,13 @@ def case(edits: st.SearchStrategy[Edit], quick: int, deep: int, *, exact: bool =
         deep: that of the deep one.
         exact: False, if those who lack earlier updates edit what they see of later ones; the model is left out then.
     """
-    return profiled(replicas(edits, lambda: Network(4, exact=exact)), quick, deep)
-
-
-def profiled(found: Machine, quick: int, deep: int) -> Machine:
-    """Return a test case that tries so much."""
-    found.settings = settings(max_examples=examples(quick, deep), stateful_step_count=examples(25, 80), deadline=None)
-    return found
+    machine = replicas(edits, lambda: Network(4, exact=exact))
+    return profiled(machine, examples(quick, deep), examples(25, 80))
 
 
 TestReplicas = case(EDITS, 25, 1500)
 TestLackingReplicas = case(EDITS, 10, 1000, exact=False)
-TestUndoingReplicas = profiled(undoing_replicas(EDITS), 10, 1000)
+TestUndoingReplicas = profiled(undoing_replicas(EDITS), examples(10, 1000), examples(25, 80))
 
 # A machine for each type alone, so that its edits meet each other.
 TestRegister = case(BY_TYPE["register"], 5, 400)

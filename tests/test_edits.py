@@ -142,3 +142,12 @@ def test_edit_log_sums_what_is_counted_while_nothing_is_on_its_way() -> None:
     assert log.in_order() == [(1000, Edit("count", "spent", None, 2000)), (1001, Edit("count", "spent", None, 5))]
     log.forget(1000)
     assert log.in_order() == [(1001, Edit("count", "spent", None, 5))]
+
+
+def test_edit_log_forgets_a_count_from_before_a_reset_when_it_is_safe() -> None:
+    log = EditLog()
+    log.add(1, Edit("count", "spent", None, 5), unsent=True)
+    log.add(2, Edit("reset", "spent", 1, None))
+    log.add(3, Edit("count", "spent", None, 2), unsent=True)
+    log.forget(2)
+    assert [edit for _number, edit in log.in_order()] == [Edit("count", "spent", None, 2)]

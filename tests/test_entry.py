@@ -141,3 +141,9 @@ def test_entries_of_lists_are_read() -> None:
     item, place = stored(6, "f", "i", 9, [1], 3), stored(7, "f", "i", 9, "m")
     assert (item.kind, item.field, item.key, item.stamp, item.value, item.ancestor) == (6, "f", "i", 9, [1], 6)
     assert (place.kind, place.field, place.key, place.stamp, place.value, place.ancestor) == (7, "f", "i", 9, "m", 0)
+
+
+@pytest.mark.parametrize(("depth", "kind"), [(256, 0), (257, OPAQUE), (5000, OPAQUE)])
+def test_entries_nested_deeper_than_readers_go_are_passed_over(depth: int, kind: int) -> None:
+    raw = b"\x94\x00\xa1r\x01" + b"\x91" * depth + b"\xc0"
+    assert read_entry(raw, 1).kind == kind

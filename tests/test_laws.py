@@ -142,6 +142,18 @@ def test_grow_only_types_grow_with_every_edit_and_merge(script: list[Step]) -> N
         assert total <= state.earned.value
 
 
+def test_grow_only_counter_does_not_shrink_when_another_program_subtracts() -> None:
+    state, stranger = Everything(), StateDocument()
+    state.earned.add(5)
+    stranger.count("earned", 2)
+    stranger.count("earned", -4)
+    told: list[tuple[int, int]] = []
+    state.earned.on_change(lambda change: told.append((change.old, change.new)))
+    state.document.apply(stranger.update_since())
+    assert state.earned.value == 7
+    assert told == [(5, 7)]
+
+
 @given(SCRIPTS, EDITS)
 @LAWS
 def test_edit_that_was_made_elsewhere_comes_to_the_same_here(script: list[Step], edit: Edit) -> None:

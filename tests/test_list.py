@@ -354,3 +354,28 @@ def test_list_that_is_iterated_goes_over_what_there_was_when_it_began() -> None:
     for step in steps:
         steps.remove(step)
     assert not steps
+
+
+def test_moves_are_told_beside_a_write_that_is_not_read() -> None:
+    a = plan("one", "two", "three")
+    b = copy(a)
+    b.steps[0] = "earlier"
+    b.steps.move(0, 2)
+    a.document.clock.observe(b.document.clock.last)
+    a.steps[0] = "later"
+    told: list[Change] = []
+    a.steps.on_change(told.append)
+    a.document.apply(b.document.update_since())
+    assert a.steps.value == ["two", "three", "later"]
+    assert [(change.action, change.new) for change in told] == [("moved", "later")]
+
+
+def test_assigning_replaces_items_that_do_not_fit() -> None:
+    a = plan()
+    a.counts.extend([1, 2])
+    b = copy(a)
+    b.document.put_item("counts", b.counts.id_of(0), "many")
+    a.document.apply(b.document.update_since())
+    a.counts.assign([1, 2])
+    assert list(a.violations()) == []
+    assert a.counts.value == [1, 2]

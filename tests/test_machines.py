@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -12,11 +11,11 @@ from comity.crdt_types.document.values import canonical
 from comity.crdt_types.errors import InvalidValueError
 from tests.support.edits import CHARACTERS, ELEMENTS, KEYS, PLAIN, Everything
 from tests.support.invariants import check, check_text
+from tests.support.machines import Machine, profiled
 from tests.support.profiles import examples
 
 AT = st.integers(-8, 8)
 WORDS = st.sampled_from(["a", "b", "\u00e9", ""])
-"""The types themselves say how they are edited; what a machine does is in the names of its rules."""
 
 
 class FailError(Exception):
@@ -94,11 +93,9 @@ def outcome(edit: Callable[[Any], Any], of: Any) -> Any:
         return type(error)
 
 
-def machine(of: type[Beside]) -> Any:
+def machine(of: type[Beside]) -> Machine:
     """Return a state machine as a test case."""
-    found: Any = of.TestCase
-    found.settings = settings(max_examples=examples(8, 2000), stateful_step_count=examples(20, 60), deadline=None)
-    return found
+    return profiled(of.TestCase, examples(10, 2000), examples(20, 60))
 
 
 class BesideValue(Beside):

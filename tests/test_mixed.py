@@ -13,7 +13,7 @@ from tests.support import vectors
 from tests.support.edits import EDITS, Edit
 from tests.support.entry_vectors import lane_of
 from tests.support.invariants import check
-from tests.support.machines import SITES, replicas
+from tests.support.machines import SITES, profiled, replicas
 from tests.support.mixed import MixedNetwork, Peer, node_peer, written_by
 from tests.support.profiles import examples
 
@@ -33,8 +33,7 @@ def test_javascript_writes_the_same_bytes_as_python(peer: Peer, session: Any) ->
 
 def test_python_and_javascript_replicas_agree_with_the_model_at_every_step(peer: Peer) -> None:
     machine = replicas(EDITS, lambda: MixedNetwork(4, peer))
-    machine.settings = settings(max_examples=examples(20, 1500), stateful_step_count=examples(20, 80), deadline=None)
-    machine("runTest").runTest()
+    profiled(machine, examples(20, 1500), examples(20, 80))("runTest").runTest()
 
 
 @given(st.lists(st.tuples(SITES, EDITS), max_size=15), st.randoms(use_true_random=False))

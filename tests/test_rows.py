@@ -4,7 +4,20 @@ from typing import Any, cast
 
 import pytest
 
-from comity.crdt_types import Change, Counter, List, Log, Map, ORSet, Register, State, StateDocument, Text
+from comity.crdt_types import (
+    Change,
+    Counter,
+    GCounter,
+    GSet,
+    List,
+    Log,
+    Map,
+    ORSet,
+    Register,
+    State,
+    StateDocument,
+    Text,
+)
 from comity.crdt_types.errors import InvalidValueError, SchemaError
 from tests.support.invariants import check
 
@@ -87,7 +100,7 @@ def test_rows_are_a_mutable_mapping() -> None:
     )
     assert tasks["a"].title == "first"
     assert tasks.get("c") is None
-    assert tasks.pop("b").title.value == "untitled"
+    assert tasks.pop("b").title.value == "second"
     assert tasks.value == {"a": {**EMPTY, "title": "first"}}
     tasks.update({"c": {}, "d": {"spent": 2}})
     assert list(tasks) == ["a", "c", "d"]
@@ -369,3 +382,68 @@ def test_state_that_holds_itself_is_refused() -> None:
 
 class Endless(State):
     again: "Endless"
+
+
+def test_rows_that_are_taken_out_keep_what_they_held() -> None:
+    state = Board()
+    state.tasks["a"] = Task(title="first", notes="n", spent=2)
+    state.tasks["b"] = state.tasks.pop("a")
+    assert state.tasks["b"].to_dict() == {**EMPTY, "title": "first", "notes": "n", "spent": 2}
+    key, row = state.tasks.popitem()
+    assert (key, row.spent.value, len(state.tasks)) == ("b", 2, 0)
+
+
+def test_rows_that_are_set_by_default_are_live() -> None:
+    state = Board()
+    state.tasks.setdefault("a", Task(title="first")).spent.add(3)
+    assert state.tasks["a"].spent.value == 3
+    assert state.tasks.setdefault("a", Task(title="second")).title.value == "first"
+
+
+def test_edits_of_texts_in_rows_that_nobody_opened_are_told() -> None:
+    one = board()
+    one.tasks["a"] = Task(title="first")
+    two = Board(StateDocument(agent="two", update=one.document.update_since()))
+    told: list[Change] = []
+    two.on_change(told.append)
+    one.tasks["a"].notes.append("hello")
+    one.tasks["b"] = Task(title="second")
+    two.document.apply(one.document.update_since(two.document.state_vector()))
+    one.tasks["b"].notes.append("world")
+    two.document.apply(one.document.update_since(two.document.state_vector()))
+    texts = [(change.field, change.new) for change in told if change.kind == "text"]
+    assert texts == [("tasks/a/notes", [{"insert": "hello"}]), ("tasks/b/notes", [{"insert": "world"}])]
+
+
+class Grown(State):
+    title: Register[str]
+    seen: GSet[int]
+    total: GCounter
+
+
+class Garden(State):
+    beds: Map[Grown]
+    seen: GSet[int]
+    title: Register[str]
+
+
+def test_rows_that_are_replaced_begin_anew_and_states_keep_what_only_grows() -> None:
+    state = Garden(seen=[1])
+    state.beds["a"] = Grown(title="x", seen=[1, 2], total=5)
+    state.beds["a"] = Grown(title="y", seen=[3])
+    assert state.beds["a"].to_dict() == {"title": "y", "seen": [3], "total": 0}
+    with pytest.raises(InvalidValueError, match="grows"):
+        state.assign({"title": "t"}, others=True)
+    assert list(state.seen) == [1]
+
+
+def test_rows_are_iterated_as_they_were_while_others_write() -> None:
+    state = Board()
+    state.tasks.update({"a": {}, "b": {}, "c": {}})
+    seen: list[tuple[str, Any]] = []
+    for key, row in state.tasks.items():
+        state.tasks.pop("b", None)
+        state.tasks.pop("c", None)
+        seen.append((key, row.title.value))
+    assert seen == [("a", "untitled"), ("b", "untitled"), ("c", "untitled")]
+    assert list(state.tasks) == ["a"]

@@ -70,6 +70,7 @@ class EditLog:
     def __init__(self) -> None:
         self._edits: OrderedDict[Any, tuple[int, Edit]] = OrderedDict()
         self._next_key = 0
+        self._resets: dict[str, int] = {}  # what is counted after a reset is not summed with what was before
 
     def __len__(self) -> int:
         return len(self._edits)
@@ -95,11 +96,14 @@ class EditLog:
         if cell is not None:
             self._put((cell, edit.field, edit.key), number, edit)
         elif edit.operation == "count" and unsent and (total := self._counted(edit)) is not None:
-            self._put(("count", edit.field), number, edit._replace(value=total))
+            self._put(self._count_key(edit), number, edit._replace(value=total))
         else:
-            if edit.operation == "reset" and (counted := self._edits.pop(("count", edit.field), None)) is not None:
-                self._append(*counted)  # what is counted from now on is not to be summed with what was before
+            if edit.operation == "reset":
+                self._resets[edit.field] = self._resets.get(edit.field, 0) + 1
             self._append(number, edit)
+
+    def _count_key(self, edit: Edit) -> tuple[str, str, int]:
+        return "count", edit.field, self._resets.get(edit.field, 0)
 
     def _append(self, number: int, edit: Edit) -> None:
         self._next_key += 1
@@ -107,7 +111,7 @@ class EditLog:
 
     def _counted(self, edit: Edit) -> int | None:
         """Return what was counted and this together, or None if one session cannot count as much."""
-        _number, known = self._edits.get(("count", edit.field), (0, edit._replace(value=0)))
+        _number, known = self._edits.get(self._count_key(edit), (0, edit._replace(value=0)))
         total: int = known.value + edit.value
         return total if abs(total) <= MAX_COUNT else None
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from ..limits import MAX_READ_DEPTH
 from .clock import MAX_STAMP
 from .values import SCALARS, canonical, pack, pack_readable, unpack
 
@@ -134,11 +135,21 @@ def read_entry(raw: bytes, client: int) -> Entry:
         fields = unpack(raw)
         if type(fields) is list and type(fields[0]) is int:  # not true, nor 1.0, which would find the same reader
             entry = _READERS[fields[0]](fields, raw, client)
-            if entry is not None:
+            if entry is not None and not (len(raw) > MAX_READ_DEPTH and entry.data is _DECODE and _is_deep(fields)):
                 return entry
     except Exception:  # msgpack raises many kinds for bad input, and so do reads of what is not a list
         return Entry(OPAQUE, "", None, 0, None, raw, client)
     return Entry(OPAQUE, "", None, 0, None, raw, client)
+
+
+def _is_deep(level: list[Any]) -> bool:
+    """Tell whether a value among these is nested deeper than MAX_READ_DEPTH."""
+    for _ in range(MAX_READ_DEPTH + 1):
+        inner = [value.values() if type(value) is dict else value for value in level if type(value) in (dict, list)]
+        if not inner:
+            return False
+        level = [value for values in inner for value in values]
+    return True
 
 
 def _is_stamp(value: Any) -> bool:

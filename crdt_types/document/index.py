@@ -50,6 +50,7 @@ class Index:
         self._filled: list[tuple[Cells, Any]] = []
         self._disputed: list[tuple[Cells, Any]] = []
         self._unfit: list[tuple[Cells | Items, Entry]] = []
+        self._reduced: list[tuple[Cells, Any]] = []
         self._reread: set[tuple[int, bytes]] | None = None  # what was live before everything was read anew
 
     # Finding ----------------------------------------------------------------------------------------------------
@@ -146,6 +147,8 @@ class Index:
                 self._disputed.append((cells, key))
         elif len(before) > 1:
             cells.disputed.discard(key)
+        if cells.reader is not None and 0 < len(entries) < len(before):
+            self._reduced.append((cells, key))
 
     def exchange(self, gone: list[Entry], fresh: list[Entry]) -> None:
         """Forget the entries that a transaction took away, and take in those that it brought."""
@@ -223,15 +226,23 @@ class Index:
         gone = self._superseded
         if gone:
             self._superseded = []
-            self.disputes.remember(gone)
-        if not (self._unfit or self._emptied or self._disputed or self._filled):
+            self.disputes.remember(gone if self._reread is None else list(filter(self._is_gone, gone)))
+        if not (self._unfit or self._emptied or self._disputed or self._filled or self._reduced):
             return None
         return self._settle(gone, deleter, now)
 
+    def _is_gone(self, entry: Entry) -> bool:
+        now = self.fields[entry.kind, entry.field].get(entry.key, ())
+        return all((entry.client, entry.raw) != (live.client, live.raw) for live in now)
+
     def _settle(self, gone: list[Entry], deleter: Callable[[], int | None], now: Callable[[], int]) -> Settled | None:
         unfit, self._unfit = self._unfit, []
-        for cells, entry in unfit:
-            _stand_in(cells, entry.key, gone)
+        lone = [(cells, entry.key) for cells, entry in unfit if isinstance(cells, Cells)] + self._reduced
+        self._reduced = []
+        if lone:
+            before = _by_place(gone)
+            for cells, key in lone:
+                _stand_in(cells, key, before.get((cells.kind, cells.field, key), []))
         if self._emptied:
             self._note_deletions(gone, deleter, now)
         disputed, self._disputed = self._disputed, []
@@ -291,17 +302,23 @@ class Index:
     def abandon(self) -> None:
         """Forget what was noted of a transaction that came to nothing."""
         self._steps = []
-        for noted in (self._superseded, self._emptied, self._filled, self._disputed, self._unfit):
+        for noted in (self._superseded, self._emptied, self._filled, self._disputed, self._unfit, self._reduced):
             noted.clear()
 
 
-def _stand_in(cells: Cells | Items, key: Any, gone: list[Entry]) -> None:
+def _by_place(gone: list[Entry]) -> dict[tuple[int, str, Any], list[Entry]]:
+    places: dict[tuple[int, str, Any], list[Entry]] = {}
+    for entry in gone:
+        places.setdefault((entry.kind, entry.field, entry.key), []).append(entry)
+    return places
+
+
+def _stand_in(cells: Cells, key: Any, gone: list[Entry]) -> None:
     """Keep what a cell held, if nothing that it holds now fits its schema."""
     reader = cells.reader
-    if isinstance(cells, Items) or not cells.disputable or reader is None or any(map(reader.fits, cells.get(key, ()))):
+    if not cells.disputable or reader is None or any(map(reader.fits, cells.get(key, ()))):
         return
-    before = (entry for entry in reversed(gone) if entry.key == key and entry.field == cells.field)
-    fitting = next((entry for entry in before if entry.kind == cells.kind and reader.fits(entry)), None)
+    fitting = next((entry for entry in reversed(gone) if reader.fits(entry)), None)
     if fitting is not None:
         cells.stand_ins[key] = fitting
 

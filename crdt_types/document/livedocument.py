@@ -83,6 +83,11 @@ class LiveDocument:
         return self._staged is not None
 
     @property
+    def is_free(self) -> bool:
+        """Whether edits can be made now: no transaction or observer of the Yjs document itself is under way."""
+        return not (self._closed or self._busy or self._yjs.busy)
+
+    @property
     def lacks_updates(self) -> bool:
         """Whether updates came that build on others which did not; a peer's `update_since` brings those."""
         return self._gap is not None

@@ -105,7 +105,9 @@ def _fraction_between(low: str, high: str | None) -> str:
         return _DIGITS[(least + most) // 2]
     if high is not None and len(high) > 1:
         return high[0]
-    return _DIGITS[least] + _fraction_between(low[1:], None)
+    rest = low[1:].lstrip("z")  # below 1 there is room only behind the digits that are the greatest already
+    filled = "z" * (len(low[1:]) - len(rest))
+    return _DIGITS[least] + filled + _DIGITS[((_DIGITS.index(rest[0]) if rest else 0) + 36) // 2]
 
 
 class Positions:

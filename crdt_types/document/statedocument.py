@@ -30,7 +30,7 @@ from .livedocument import LiveDocument
 from .staged import Staged
 from .steps import totals_of
 from .textmirror import TextEdit, TextMirror
-from .values import canonical
+from .values import canonical, pack
 
 __all__ = ["Commit", "StateDocument"]
 
@@ -316,7 +316,9 @@ class StateDocument(LiveDocument):
                 subject=f"{entry.field[:60]!r}",
                 remedy="use a shorter field name or key; nothing was written",
             )
-        if (size := len(entry.raw) - sum(sizes)) > self.limits.value_bytes:
+        # What surrounds the value is a few bytes, which only count where it is near the limit.
+        size = len(entry.raw) - sum(sizes)
+        if size > self.limits.value_bytes and (size := len(pack(entry.value))) > self.limits.value_bytes:
             raise TooLargeError(
                 f"a value of {size:,} bytes, over {self.limits.value_bytes:,}",
                 subject=entry.field,

@@ -211,15 +211,16 @@ class Teller:
         items = cells.order.items
         entries = items.get(key)
         if not entries or (id(items), key) in self._written():
-            return None  # it is gone, or came, or was overwritten: that says it
+            return None  # it is gone, or another change tells of it
         value, places = _read(items, entries), cells.get(key)
         who = places[0].client if places else self._deleter()
         return Change("list", cells.field, key, value, value, self._author(who), who, self._local, "moved")
 
     def _written(self) -> set[tuple[int, Any]]:
-        """Return the cells that the transaction touched, as a set: it may have moved many items."""
+        """Return the items that a change tells of as written, as a set: the transaction may have moved many."""
         if self._touched is None:
-            self._touched = {(id(step.cells), step.key) for step in self._steps if type(step) is CellStep}
+            steps = [step for step in self._steps if type(step) is CellStep and step.cells.kind == LISTED]
+            self._touched = {(id(step.cells), step.key) for step in steps if self._told(step) is not None}
         return self._touched
 
     def _item_changed(self, step: ItemStep) -> Change:

@@ -111,6 +111,13 @@ def classes_in(cls: type[Declaring]) -> frozenset[type[Declaring]]:
     return frozenset(found)
 
 
+@cache
+def has_texts(cls: type[Declaring]) -> bool:
+    """Tell whether a class or a state or row in it has a text."""
+    classes = classes_in(cls)  # type: ignore[arg-type]  # mypy takes no class for hashable
+    return any(isinstance(each.declaration, Text) for inner in classes for each in declared_fields(inner).values())  # type: ignore[arg-type]
+
+
 def _check_place(inner: type[Declaring], cls: type[Declaring]) -> None:
     if inner._schema.migrations:  # pyright: ignore[reportPrivateUsage]
         raise SchemaError(

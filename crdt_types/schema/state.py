@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, Self, cast
 
 from ..document.cells import Cells, Items
 from ..document.changes import ABSENT, Change, Conflict, Violation
-from ..document.entry import Entry
+from ..document.entry import CELL, Entry
 from ..document.lanes import LANES
 from ..document.path import child, escape, unescape
 from ..document.statedocument import StateDocument
@@ -22,12 +22,13 @@ from ..views.jsondiff import Patch
 from ..views.patch import apply_patch
 from ..views.patchstream import PatchStream
 from ..views.plain import Json, from_json
-from ..views.view import put_fields, view
+from ..views.view import only_grows, put_fields, view
 from .declaration import (
     Declaration,
     Declaring,
     classes_in,
     declared_fields,
+    has_texts,
     outline_of,
     plan_of,
     rule_names,
@@ -220,6 +221,7 @@ class State(Declaring):
 
         Raises: TooSlowError, in the iteration, if the reader falls too far behind.
         """
+        self.open_texts()
         return self.replica.changes(self._heard)
 
     def on_change(self, listener: Callable[[Change], object]) -> Callable[[], None]:
@@ -232,6 +234,7 @@ class State(Declaring):
             elif (typed := self._heard(change)) is not None:
                 listener(typed)
 
+        self.open_texts()
         own = {field.name: field for field in self._fields.values() if isinstance(field, Field)}
         return self._document.on_change(heard)
 
@@ -245,6 +248,8 @@ class State(Declaring):
         elif path.startswith("$"):
             return None
         field = self._fields.get(path) if "/" not in path else self.field_at(path)
+        if isinstance(field, RowMap) and change.kind == "set":
+            field.opened(change)
         return change if not isinstance(field, Field) or field.kind != change.kind else field.typed_change(change)
 
     def field_at(self, path: str) -> Field | None:
@@ -290,15 +295,36 @@ class State(Declaring):
             field.assign("")
         elif isinstance(field, RowMap):
             field.clear()
+        elif only_grows(field) and field.value:
+            raise InvalidValueError(
+                "what only grows cannot be emptied", subject=field.name, remedy="name it, or leave the others alone"
+            )
         else:
-            for found in self._document.index.at(field.name):
-                self._document.erase(found)
+            self._erase(field)
+
+    def open_texts(self) -> None:
+        """Open all texts, also those of rows, so that edits of them are told."""
+        for field in self._fields.values():
+            if isinstance(field, (RowMap, State)):
+                field.open_texts()
+
+    def erase_grown(self) -> None:
+        """Delete what only grows: another row takes the place of this one."""
+        for field in self._fields.values():
+            if isinstance(field, State):
+                field.erase_grown()
+            elif only_grows(field):
+                self._erase(field)
+
+    def _erase(self, field: Field) -> None:
+        for found in self._document.index.at(field.name):
+            self._document.erase(found)
 
     def erase_texts(self) -> None:
         """Delete the characters of all texts of this state and those below it."""
         for field in self._fields.values():
             if isinstance(field, Text):
-                field.assign("")
+                field.erase()
             elif isinstance(field, State):
                 field.erase_texts()
             elif isinstance(field, RowMap):
@@ -321,10 +347,13 @@ class State(Declaring):
             return [conflict for field in self._fields.values() for conflict in field.resolve(strategy)]
 
     def tickets(self) -> list[Ticket]:
-        """List the disputes in this document that wait for somebody's decision."""
-        return list(open_tickets(self._document, self._decide))
+        """List the disputes in this state that wait for somebody's decision."""
+        inside = f"{self._path}/" if self._path else ""
+        return [ticket for ticket in open_tickets(self._document, self._decide) if ticket.field.startswith(inside)]
 
     def _decide(self, ticket: Ticket, value: Any) -> None:
+        if ticket.id not in self._document.index.cells(CELL, TICKETS):
+            raise StateError("the ticket is closed", subject=ticket.field, remedy="somebody has decided; see tickets()")
         path = ticket.field.removeprefix(f"{self._path}/") if self._path else ticket.field
         field = self.field_at(path)
         if not isinstance(field, CellField):
@@ -490,6 +519,7 @@ def _bound(
                 document, replica, Place(path, keeper, place.rules)
             ),
             annotation,
+            has_texts(annotation),  # type: ignore[arg-type]  # mypy takes no class for hashable
         )
         return rows.bind(document, place.path, Any, place.keeper)
     return declared.declaration.bind(document, place.path, annotation, place.keeper)

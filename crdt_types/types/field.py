@@ -1,5 +1,6 @@
 """What the typed fields of a State have in common: a declaration that becomes a field when a document is opened."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
@@ -11,6 +12,8 @@ from ..document.statedocument import StateDocument
 from ..document.values import Codec
 from ..errors import InvalidValueError, StateError
 from .resolution import Manual, Strategy, last_writer, open_ticket
+
+logger = logging.getLogger("comity")
 
 
 class Field(ABC):
@@ -200,17 +203,24 @@ class CellField(Field):
         if not fitting:
             stand_in = self._cells.stand_ins.get(entries[0].key)
             return None if stand_in is None else stand_in.value
-        return fitting[0].value if self.on_conflict is None else self._codec.checked(self._decide(fitting))
+        return fitting[0].value if self.on_conflict is None else self._decide(fitting)
 
     def _decide(self, entries: tuple[Entry, ...]) -> Any:
-        """Return the value that the policy chooses: by the rivals alone, so that it is the same everywhere."""
+        """Return the plain value that the policy chooses: by the rivals alone, so that it is the same everywhere.
+
+        Where it fails, or makes what does not fit, that is the last writer's: reading never raises.
+        """
         assert self.on_conflict is not None
         name = self.document.index.author
         rivals = tuple(
             Rival(self.typed(entry.value), name(entry.client) or "", entry.client, entry.stamp) for entry in entries
         )
-        value = self.on_conflict.decide(Conflict(self.name, entries[0].key, rivals))
-        return rivals[0].value if value is ABSENT else value
+        try:
+            value = self.on_conflict.decide(Conflict(self.name, entries[0].key, rivals))
+            return entries[0].value if value is ABSENT else self._codec.checked(value)
+        except Exception:  # the user's own function meets what anybody stored, and may raise anything
+            logger.debug("%s: the policy %r failed; the last write is read", self.name, self.on_conflict, exc_info=True)
+            return entries[0].value
 
     def _holds(self, key: Any, value: Any) -> bool:
         """Tell whether a cell holds a value, and not something that a value stands in for."""
@@ -219,8 +229,10 @@ class CellField(Field):
 
     def disputed(self, key: Any) -> None:
         """Open a ticket, if that is the policy, and one of the rivals is this agent's: one of them is here to do it."""
+        if not isinstance(self.on_conflict, Manual) or not self.document.is_free:
+            return
         conflict = self.document.index.disputes.conflict(self._cells, key)
-        if isinstance(self.on_conflict, Manual) and conflict is not None and any(map(self._is_mine, conflict.rivals)):
+        if conflict is not None and any(map(self._is_mine, conflict.rivals)):
             open_ticket(self.document, conflict, self.on_conflict.note)
 
     def _is_mine(self, rival: Rival) -> bool:
@@ -252,9 +264,15 @@ class CellField(Field):
             for conflict in conflicts:
                 if isinstance(strategy, Manual):
                     open_ticket(self.document, conflict, strategy.note)
-                else:
-                    self.settle(conflict.key, strategy.decide(conflict))
+                elif rivals := tuple(filter(self._may_hold, conflict.rivals)):
+                    self.settle(conflict.key, strategy.decide(conflict._replace(rivals=rivals)))
         return conflicts
+
+    def _may_hold(self, rival: Rival) -> bool:
+        try:
+            return rival.deleted or self._codec.checked(rival.value) is not ABSENT
+        except InvalidValueError:
+            return False
 
     @abstractmethod
     def settle(self, key: str | None, value: Any) -> None:

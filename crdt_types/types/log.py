@@ -10,6 +10,7 @@ from ..document.changes import Kind, Violation
 from ..document.clock import EPOCH_MS, TICKS_PER_MS, stamp_ms
 from ..document.entry import ITEM, Entry
 from ..document.statedocument import StateDocument
+from ..document.values import canonical
 from ..errors import InvalidValueError
 from .field import ByValue, Field, strangers
 
@@ -114,8 +115,9 @@ class Log(ByValue, Field, Sequence[T]):
         Raises: InvalidValueError, if that does not do, for a log is not rewritten; nothing is written then.
         """
         wanted = list(value)
-        held = list(self)
-        kept = next((held[at:] for at in range(len(held) + 1) if _begins(wanted, held[at:], self._codec.same)), [])
+        held = list(map(self._stored, self))
+        keys = list(map(self._stored, wanted))
+        kept = next((held[at:] for at in range(len(held) + 1) if keys[: len(held) - at] == held[at:]), [])
         if held and wanted and not kept:
             raise InvalidValueError(
                 "items in the middle would change", subject=self.name, remedy="a Log is only appended to and pruned"
@@ -123,6 +125,12 @@ class Log(ByValue, Field, Sequence[T]):
         with self.document.transaction():
             self.prune(len(kept))
             self.extend(wanted[len(kept) :])
+
+    def _stored(self, item: Any) -> bytes:
+        try:
+            return canonical(self._codec.checked(item))
+        except InvalidValueError:
+            return canonical(item)  # what does not fit is read as it is stored
 
     def violations(self) -> Iterator[Violation]:
         """Yield the stored items that do not fit this field's type."""
@@ -135,7 +143,3 @@ class Log(ByValue, Field, Sequence[T]):
     def pick(self, entries: tuple[Entry, ...]) -> Any:
         """Return the value of the first entry: items have no rivals."""
         return entries[0].value
-
-
-def _begins(whole: list[Any], start: list[Any], same: Any) -> bool:
-    return len(start) <= len(whole) and all(map(same, whole, start))

@@ -1,6 +1,6 @@
 """A map: a register for every key."""
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import ItemsView, Iterator, Mapping, MutableMapping, ValuesView
 from typing import Any, ClassVar, Self, TypeVar
 
 from ..document.changes import ABSENT, Kind
@@ -64,6 +64,14 @@ class Map(CellField, MutableMapping[str, V]):
     def __contains__(self, key: object) -> bool:
         return self._read(self._cells.get(key, ()))[0]
 
+    def items(self) -> ItemsView[str, V]:
+        """Return the keys with their values; each iteration goes over what there is when it begins."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[V]:
+        """Return the values; each iteration goes over what there is when it begins."""
+        return _Values(self)
+
     def update(self, *args: Any, **kwargs: V) -> None:
         """Write several keys in one transaction: all of them, or on an error none."""
         with self.document.transaction():
@@ -78,8 +86,8 @@ class Map(CellField, MutableMapping[str, V]):
     def assign(self, value: Mapping[str, V]) -> None:
         """Make these the keys and values: others are deleted, equal ones left alone."""
         with self.document.transaction():
-            for key in [key for key in self if key not in value]:
-                del self[key]
+            for key in [key for key in self._cells if key not in value]:
+                self.document.delete_cell(self.name, key)
             for key, wanted in value.items():
                 if not self._holds(key, wanted):
                     self[key] = wanted
@@ -91,6 +99,20 @@ class Map(CellField, MutableMapping[str, V]):
             self.document.delete_cell(self.name, key)
         else:
             self[key] = value
+
+
+class _Items(ItemsView[str, V]):
+    _mapping: Mapping[str, V]
+
+    def __iter__(self) -> Iterator[tuple[str, V]]:
+        return iter([(key, self._mapping[key]) for key in self._mapping])
+
+
+class _Values(ValuesView[V]):
+    _mapping: Mapping[str, V]
+
+    def __iter__(self) -> Iterator[V]:
+        return iter([self._mapping[key] for key in self._mapping])
 
 
 def is_text(key: str) -> bool:

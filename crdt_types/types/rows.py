@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Protocol, Self, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast, overload
 
 from ..document.cells import Cells, Items
-from ..document.changes import Change, Conflict, Violation
+from ..document.changes import ABSENT, Change, Conflict, Violation
 from ..document.entry import ELEMENT, PLACE
 from ..document.path import child, unescape
 from ..document.statedocument import StateDocument
@@ -31,6 +31,14 @@ class Row(Protocol):
         """Delete the characters of all texts."""
         ...
 
+    def erase_grown(self) -> None:
+        """Delete what only grows: another row takes the place of this one."""
+        ...
+
+    def open_texts(self) -> None:
+        """Open all texts, also those of rows, so that edits of them are told."""
+        ...
+
     def field_at(self, path: str) -> Field | None:
         """Return the field at a path below this state."""
         ...
@@ -49,6 +57,7 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 Maker = Callable[[StateDocument, str, Callable[[], object]], R]
 
@@ -61,14 +70,15 @@ class RowMap(Map[R]):
     row survives, with what was written to it meanwhile.
     """
 
-    def __init__(self, make: Maker[R], row_type: type) -> None:
+    def __init__(self, make: Maker[R], row_type: Any, has_texts: bool) -> None:
         super().__init__()
         self._make = make
         self._row_type = row_type
+        self._has_texts = has_texts
         self._rows: dict[str, R] = {}
 
     def _copy(self) -> Self:
-        return type(self)(self._make, self._row_type)
+        return type(self)(self._make, self._row_type, self._has_texts)
 
     def _attach(self, document: StateDocument) -> None:
         self._cells = document.index.cells(ELEMENT, self.name)
@@ -109,7 +119,9 @@ class RowMap(Map[R]):
             )
         with self.document.transaction():
             self.document.add_element(self.name, key)
-            self._row(key).assign(value, others=True)
+            row = self._row(key)
+            row.erase_grown()
+            row.assign(value, others=True)
 
     def __delitem__(self, key: str) -> None:
         row = self[key]
@@ -133,6 +145,37 @@ class RowMap(Map[R]):
 
     def __eq__(self, other: object) -> bool:
         return self.value == (other.value if isinstance(other, RowMap) else other)
+
+    def setdefault(self, key: str, default: Any = None) -> R:
+        """Return a row, which is written first if there is none."""
+        if key not in self:
+            self[key] = {} if default is None else default
+        return self[key]
+
+    @overload
+    def pop(self, key: str, /) -> R: ...
+
+    @overload
+    def pop(self, key: str, /, default: R) -> R: ...
+
+    @overload
+    def pop(self, key: str, /, default: T) -> R | T: ...
+
+    def pop(self, key: str, /, default: Any = ABSENT) -> Any:
+        """Delete a row and return what it held, as a state of its own; raises KeyError without a row or a default."""
+        if key not in self and default is not ABSENT:
+            return default
+        held = self._row_type()
+        held.assign(self[key].to_dict(defaults=False))
+        del self[key]
+        return held
+
+    def popitem(self) -> tuple[str, R]:
+        """Delete the first row and return its key and what it held; raises KeyError if there is none."""
+        key = next(iter(self), None)
+        if key is None:
+            raise KeyError(f"{self.name} is empty")
+        return key, self.pop(key)
 
     def clear(self) -> None:
         """Delete every row in one transaction."""
@@ -158,19 +201,34 @@ class RowMap(Map[R]):
 
     def field_at(self, key: str, path: str) -> Field | None:
         """Return the field at a path below a row."""
-        return self._row(key).field_at(path)
+        row = self._row(key)
+        if key not in self:
+            self._rows.pop(key, None)
+        return row.field_at(path)
 
     def on_change(self, listener: Callable[[Change], object]) -> Callable[[], None]:
         """Call a listener with every change of the rows and of their fields from now on; returns how to stop it."""
         inside = f"{self.name}/"
+        self.open_texts()
 
         def heard(change: Change) -> None:
             if change.field == self.name:
+                self.opened(change)
                 listener(change)
             elif change.field.startswith(inside):
                 listener(self._typed_below(change, change.field.removeprefix(inside)))
 
         return self.document.on_change(heard)
+
+    def open_texts(self) -> None:
+        """Open the texts of all rows, so that edits of them are told."""
+        for row in self.values() if self._has_texts else ():
+            row.open_texts()
+
+    def opened(self, change: Change) -> None:
+        """Open the texts of a row that a change says has come, unless Yjs is at work."""
+        if self._has_texts and change.new and self.document.is_free and change.key in self:
+            self[change.key].open_texts()
 
     def _typed_below(self, change: Change, path: str) -> Change:
         key, _, rest = path.partition("/")

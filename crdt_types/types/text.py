@@ -84,6 +84,11 @@ class Text(Field):
             index, gone, come = op.get("retain", index), op.get("delete", gone), op.get("insert", come)
         self.replace(index, gone, come)
 
+    def erase(self) -> None:
+        """Delete all characters, without keeping the row that the text lies in."""
+        if len(self):
+            self.document.edit_text(TextEdit(self._mirror, 0, len(self), ""))
+
     def insert(self, index: int, text: str, attributes: dict[str, Any] | None = None) -> None:
         """Insert characters before a position.
 

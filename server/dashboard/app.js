@@ -86,6 +86,7 @@ class RoomPage {
   onChanges(changes, disputed) {
     for (const field of disputed) this.view.touched(field)
     for (const change of changes) {
+      if (change.field.startsWith('$')) continue // Comity's own: marks of schemas, tickets
       this.view.changed(change)
       this.feed.add(change, change.client === null ? '' : this.nameAuthor(change.client, change.author ?? ''))
     }

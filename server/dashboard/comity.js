@@ -10182,7 +10182,12 @@ var Decoder2 = class _Decoder {
 
 // src/msgpack.js
 var MAX_DEPTH = 500;
-var decoder = new Decoder2({ useBigInt64: true, mapKeyConverter: String });
+var decoder = new Decoder2({ useBigInt64: true, mapKeyConverter: (key) => named(key) });
+var named = (key) => {
+  const name = String(key);
+  if (name === "__proto__") throw new RangeError("a key that names the prototype");
+  return name;
+};
 var utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 var decode = (bytes2) => narrowed(decoder.decode(bytes2));
 var narrowed = (value) => {
@@ -10190,6 +10195,7 @@ var narrowed = (value) => {
     const number2 = Number(value);
     return Number.isSafeInteger(number2) ? number2 : value;
   }
+  if (value instanceof Uint8Array) return value.slice();
   if (Array.isArray(value)) return value.map(narrowed);
   if (isObject2(value)) {
     for (const key of Object.keys(value)) value[key] = narrowed(value[key]);
@@ -10273,6 +10279,18 @@ var checkText = (bytes2, start, end) => {
       return;
     }
   }
+};
+var depthOf = (bytes2) => depthAt(bytes2, 0)[0];
+var depthAt = (bytes2, at2) => {
+  const { type, size: size2, count } = headAt(bytes2, at2);
+  if (type !== "array" && type !== "map") return [0, at2 + size2 + count];
+  let [deepest, end] = [0, at2 + size2];
+  for (let left = type === "map" ? 2 * count : count; left > 0; left--) {
+    const [depth, next] = depthAt(bytes2, end);
+    deepest = Math.max(deepest, depth);
+    end = next;
+  }
+  return [deepest + 1, end];
 };
 var items = (bytes2) => {
   const { type, size: size2, count } = headAt(bytes2, 0);
@@ -11137,6 +11155,7 @@ var Connection = class extends ObservableV2 {
 };
 
 // src/limits.js
+var MAX_READ_DEPTH = 256;
 var LIMITS = Object.freeze({
   // A cell is sent whole at each write: what is larger belongs beside the document.
   valueBytes: 1024 * 1024,
@@ -11322,7 +11341,11 @@ var writeSet = (set, depth) => {
 };
 var writeObject = (value, depth) => {
   if (value instanceof Float) return writeFloat(value.value);
-  if (value instanceof Packed) return writeBytes(value.bytes);
+  if (value instanceof Packed) {
+    if (depthOf(value.bytes) > depth)
+      throw unstorable("a value that is nested too deep", "spread it over several cells");
+    return writeBytes(value.bytes);
+  }
   if (value instanceof Date) return writeText(isoTime(value));
   if (value instanceof Uint8Array) return writeBinary(value);
   if (value instanceof ArrayBuffer) return writeBinary(new Uint8Array(value));
@@ -11373,10 +11396,10 @@ var pack = (value, depth = LIMITS.depth, subject = "") => {
   try {
     return packed(value, depth);
   } catch (error) {
-    throw named(error, subject);
+    throw named2(error, subject);
   }
 };
-var named = (error, subject) => error instanceof InvalidValueError ? new InvalidValueError(error.what, { subject, remedy: error.remedy }) : error;
+var named2 = (error, subject) => error instanceof InvalidValueError ? new InvalidValueError(error.what, { subject, remedy: error.remedy }) : error;
 var packEntry = (parts, depth = LIMITS.depth) => {
   const start = at;
   try {
@@ -11384,7 +11407,7 @@ var packEntry = (parts, depth = LIMITS.depth) => {
     for (let index = 0; index < parts.length; index++) writeValue(parts[index], depth);
     return bytes.slice(start, at);
   } catch (error) {
-    throw named(error, String(parts[1]));
+    throw named2(error, String(parts[1]));
   } finally {
     at = start;
   }
@@ -11444,6 +11467,8 @@ var understood = (raw, client) => {
   try {
     const parts = items(raw);
     const kind = parts.length > 0 && isInteger2(parts[0]) ? Number(decode(parts[0])) : OPAQUE;
+    const at2 = VALUE_AT[kind];
+    if (raw.length > MAX_READ_DEPTH && at2 < parts.length && depthOf(parts[at2]) > MAX_READ_DEPTH) return null;
     return READERS.get(kind)?.(kind, parts, client, raw) ?? null;
   } catch {
     return null;
@@ -11542,9 +11567,10 @@ var asRead = (value, raw, kind) => {
 };
 var cellEntry = (kind, field, key, stamp, value, ancestor, client, depth) => {
   const parts = kind === REGISTER ? [kind, field, stamp, value] : [kind, field, key, stamp, value];
-  if (ancestor > 0 && ancestor < stamp) parts.push(stamp - ancestor);
+  const known = ancestor < stamp ? ancestor : 0;
+  if (known > 0) parts.push(stamp - known);
   const raw = packEntry(parts, depth);
-  return new Entry(kind, field, key, stamp, asRead(value, raw, kind), ancestor, client, raw);
+  return new Entry(kind, field, key, stamp, asRead(value, raw, kind), known, client, raw);
 };
 var placeEntry = (field, id2, stamp, position, client) => new Entry(PLACE, field, id2, stamp, position, 0, client, packEntry([PLACE, field, id2, stamp, position]));
 var elementEntry = (field, element2, client, depth) => {
@@ -11974,7 +12000,10 @@ var Teller = class {
   }
   /** Return the changes in the order of the steps. @returns {Told[]} */
   changes() {
-    for (const step of this.steps) if ("cells" in step && step.cells.code === LISTED) this.noteWritten(step);
+    for (const step of this.steps) {
+      if ("cells" in step && step.cells.code === LISTED && this.cellChange(step) !== null)
+        this.noteWritten(step);
+    }
     const changes = [];
     for (let at2 = this.steps.length - 1; at2 >= 0; at2--) {
       const step = this.steps[at2];
@@ -12115,7 +12144,14 @@ var rootChange = ({ clients, ...change }, deleter) => {
 };
 var cameOrWent = ({ old, value }) => value === void 0 ? "removed" : old === void 0 ? "added" : "changed";
 var picked = (cells, entries) => entries.length > 1 && cells.reader !== null ? cells.reader.pick(entries) : entries[0]?.value;
-var isEqual = (a, b) => a === void 0 || b === void 0 ? a === b : canonical(pack(a)) === canonical(pack(b));
+var isEqual = (a, b) => {
+  if (a === void 0 || b === void 0) return a === b;
+  try {
+    return canonical(pack(a)) === canonical(pack(b));
+  } catch {
+    return false;
+  }
+};
 var shownKey = (entry) => {
   if (entry.kind === CELL || entry.kind === LISTED) return entry.key;
   return entry.kind === ELEMENT ? entry.value : null;
@@ -12476,11 +12512,7 @@ var Lanes = class {
     const mirror = this.mirrors.get(event.target);
     if (mirror === void 0) return;
     let at2 = 0;
-    for (
-      const step of
-      /** @type {Delta} */
-      event.changes.delta
-    ) {
+    for (const step of deltaOf(event)) {
       at2 += step.retain ?? 0;
       if (step.delete) mirror.delete(at2, step.delete);
       if (step.insert) {
@@ -12664,6 +12696,16 @@ var Lanes = class {
     }
     this.spent.clear();
   }
+};
+var deltaOf = (event) => {
+  const delta = [];
+  for (let item = event.target._start; item !== null; item = item.right) {
+    if (!item.countable) continue;
+    const isNew = event.adds(item);
+    if (!item.deleted) delta.push(isNew ? { insert: item.content.getContent() } : { retain: item.length });
+    else if (!isNew && event.deletes(item)) delta.push({ delete: item.length });
+  }
+  return delta;
 };
 var isClient = (client, key) => Number.isSafeInteger(client) && client >= 0 && String(client) === key;
 var splice = (list, at2, added) => {
@@ -12965,12 +13007,21 @@ var LiveIndex = class {
     this.noting = false;
     for (const step of steps.reverse()) {
       if ("items" in step) this.turn(step.items, step.entry, !step.gained);
-      else this.put(step.cells, step.key, step.before);
+      else this.restore(step);
     }
     this.shrunk = [];
     this.filled = [];
     this.disputed = [];
     this.unfit = [];
+  }
+  /**
+   * Put back what a cell held; what it holds was never written, and nothing that could stand in for anything.
+   *
+   * @param {import('./steps.js').CellStep} step
+   */
+  restore({ cells, key, before }) {
+    this.live += before.length - cells.at(key).length;
+    cells.put(key, before);
   }
   /**
    * End a transaction: note deletions and what stands in for what does not fit.
@@ -13080,7 +13131,8 @@ var Roots = class {
   text(name) {
     const known = this.known.get(name);
     if (known?.kind === "text") return known.type;
-    if (name === this.except || known !== void 0) {
+    if (known?.guessed) this.retract(name);
+    else if (name === this.except || known !== void 0) {
       const what = name === this.except ? "this root belongs to the typed cells" : `this root is a ${known?.kind}`;
       throw new SchemaError(what, { subject: name, remedy: "choose another name" });
     }
@@ -13116,10 +13168,45 @@ var Roots = class {
         for (const change of changesOf(kind, name, event)) this.listener.changed(change);
     };
     opened.observeDeep(onEvents);
-    this.known.set(name, { kind, type: opened, stop: () => opened.unobserveDeep(onEvents) });
+    this.known.set(name, {
+      kind,
+      type: opened,
+      guessed: opened !== type,
+      stop: () => opened.unobserveDeep(onEvents)
+    });
     this.unclear.delete(name);
     if (kind === "text") this.listener.foundText(name);
     return true;
+  }
+  /**
+   * Make a root what it was before its content told its kind, so that it can be asked for by another.
+   *
+   * @param {string} name
+   */
+  retract(name) {
+    const { type, stop } = (
+      /** @type {Root} */
+      this.known.get(name)
+    );
+    stop();
+    this.known.delete(name);
+    const bare = new AbstractType();
+    bare._map = type._map;
+    bare._start = type._start;
+    bare._length = type._length;
+    for (const [, first] of bare._map)
+      for (let item = (
+        /** @type {Y.Item | null} */
+        first
+      ); item !== null; item = item.left)
+        item.parent = bare;
+    for (let item = bare._start; item !== null; item = item.right) item.parent = bare;
+    this.ydoc.share.set(name, bare);
+    bare._integrate(
+      this.ydoc,
+      /** @type {any} */
+      null
+    );
   }
   /**
    * Return what a root holds, as plain data.
@@ -13255,6 +13342,7 @@ var LiveDocument = class {
     this.disputeListeners = /* @__PURE__ */ new Set();
     this.staged = null;
     this.stale = false;
+    this.isDestroyed = false;
     this.rootChanges = [];
     this.news = [];
     this.delivering = false;
@@ -13281,6 +13369,7 @@ var LiveDocument = class {
   }
   /** Stop following the document. */
   destroy() {
+    this.isDestroyed = true;
     this.ydoc.off("beforeTransaction", this.beforeTransaction);
     this.ydoc.off("afterTransaction", this.onTransaction);
     this.ydoc.off("afterAllTransactions", this.deliver);
@@ -13361,6 +13450,12 @@ var LiveDocument = class {
   }
   /** @returns {Staged} */
   begin() {
+    if (this.isDestroyed) {
+      throw new TransactionError("an edit of a document that was closed or replaced", {
+        subject: "document",
+        remedy: "bind the state anew; nothing was written"
+      });
+    }
     const { _transaction, _transactionCleanups } = this.ydoc;
     if (_transaction !== null || _transactionCleanups.length > 0) {
       throw new TransactionError("an edit inside a Yjs transaction or observer", {

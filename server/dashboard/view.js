@@ -92,7 +92,7 @@ export class StateView {
   /** Draw what has changed since the last time. @returns {number} how many fields there are */
   render() {
     if (this.state === null) return 0
-    const fields = this.state.fields()
+    const fields = this.state.fields().filter(({ name }) => !name.startsWith('$'))
     const shown = fields.slice(0, MAX_FIELDS)
     const nodes = shown.map(field => this.card(field, this.state).root)
     if (fields.length > MAX_FIELDS) nodes.push(remainder(fields.length - MAX_FIELDS, 'fields'))

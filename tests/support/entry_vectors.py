@@ -93,6 +93,7 @@ FLOATS: Final = (
 LENGTHS: Final = (0, 1, 15, 16, 31, 32, 255, 256)
 
 _START: Final = EPOCH_MS + 200_000_000_000
+_EDITS_A_SECOND: Final = {"a clock that stands still": 15}  # all at once; of the others one
 
 
 def lossless(value: Any) -> Any:
@@ -200,7 +201,7 @@ def _session_vector(name: str, client: int, edits: list[Edit]) -> dict[str, Any]
     state = Everything(document)
     made: list[Any] = []
     for at, edit in enumerate(edits):
-        now[0] = _START + 1000 * at
+        now[0] = _START + at // _EDITS_A_SECOND.get(name, 1) * 1000
         perform(state, edit)
         made.append([now[0], edit.operation, edit.path, *map(lossless, edit.arguments)])
     return {"name": name, "client": client, "agent": name, "edits": made, "lane": lane_of(document, client)}
@@ -220,6 +221,7 @@ def _sessions() -> Iterator[tuple[str, list[Edit]]]:
     yield "overwritten all day", [Edit("put", "steps", (str(at % 5), at)) for at in range(700)]
     yield "a segment that was emptied", _emptied()
     yield "rows", _rows()
+    yield "a clock that stands still", [Edit("put", "steps", (str(at % 5), at)) for at in range(40)]
 
 
 def _every_operation() -> list[Edit]:

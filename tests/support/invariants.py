@@ -40,6 +40,7 @@ def check(document: StateDocument) -> None:
     """Assert that the index is the one that its bytes give, and that the mirrors lie as the Yjs types do."""
     afresh = StateDocument(update=document.update_since())
     assert picture(document) == picture(afresh)
+    afresh.close()
     _check_totals(document)
     _check_mirrors(document)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -15,7 +16,18 @@ from .network import FailedError, Network, Site
 SITES = st.integers(0, 3)
 CHOICES = st.lists(st.integers(0, 99), min_size=1, max_size=8)
 
+# A busy machine is no reason to give up: an example of the deep profile may take seconds.
+PATIENT = (HealthCheck.too_slow, HealthCheck.data_too_large)
+
 Machine = Any  # what hypothesis makes of a state machine; its settings are an attribute
+
+
+def profiled(machine: Machine, most: int, steps: int) -> Machine:
+    """Return a state machine as it was given, which shall try so many examples of so many steps at most."""
+    machine.settings = settings(
+        max_examples=most, stateful_step_count=steps, deadline=None, suppress_health_check=PATIENT
+    )
+    return machine
 
 
 def replicas(edits: st.SearchStrategy[Edit], connect: Callable[[], Network]) -> Machine:

@@ -59,8 +59,12 @@ export class CellField extends ValueField {
   decide(entries) {
     const kept = distinct(entries)
     if (kept.length < 2) return kept[0]
-    const value = this.policy().decide(this.asConflict(kept))
-    return value === undefined ? kept[0] : { value }
+    try {
+      const value = this.policy().decide(this.asConflict(kept))
+      return value === undefined ? kept[0] : { value }
+    } catch {
+      return kept[0] // as a validator, it meets what anybody stored, and may throw anything
+    }
   }
 
   /** @returns {Strategy} */

@@ -55,7 +55,11 @@ export class Teller {
 
   /** Return the changes in the order of the steps. @returns {Told[]} */
   changes() {
-    for (const step of this.steps) if ('cells' in step && step.cells.code === LISTED) this.noteWritten(step)
+    for (const step of this.steps) {
+      // A rival that is not read tells nothing, so that a move beside it has to be told of.
+      if ('cells' in step && step.cells.code === LISTED && this.cellChange(step) !== null)
+        this.noteWritten(step)
+    }
     /** @type {Told[]} */
     const changes = []
     // Backwards, because what a counter came to is known and what it came from follows.
@@ -227,8 +231,14 @@ const picked = (cells, entries) =>
  * @param {unknown} a
  * @param {unknown} b
  */
-const isEqual = (a, b) =>
-  a === undefined || b === undefined ? a === b : canonical(pack(a)) === canonical(pack(b))
+const isEqual = (a, b) => {
+  if (a === undefined || b === undefined) return a === b
+  try {
+    return canonical(pack(a)) === canonical(pack(b))
+  } catch {
+    return false // somebody stored what cannot be written here; told once too often is no harm
+  }
+}
 
 /**
  * Return the key of an entry's cell as a user knows it.

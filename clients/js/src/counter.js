@@ -57,10 +57,20 @@ export class Counter extends Field {
   /**
    * Add or subtract what it takes to count this.
    *
-   * @param {number} value
+   * @param {number | bigint} value
    */
   assign(value) {
-    this.add(value - Number(this.value))
+    this.add(this.difference(value))
+  }
+
+  /**
+   * @param {number | bigint} value
+   * @returns {number}
+   */
+  difference(value) {
+    return typeof value === 'bigint' || Number.isInteger(value)
+      ? Number(BigInt(value) - BigInt(this.value))
+      : NaN
   }
 
   toJSON() {

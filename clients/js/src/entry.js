@@ -1,6 +1,7 @@
 /** Entries: the immutable binary values that make up a lane (docs/state-format.md). */
 
-import { canonical, decode, isInteger, items } from './msgpack.js'
+import { MAX_READ_DEPTH } from './limits.js'
+import { canonical, decode, depthOf, isInteger, items } from './msgpack.js'
 import { packEntry } from './pack.js'
 
 export const REGISTER = 0
@@ -80,6 +81,8 @@ const understood = (raw, client) => {
   try {
     const parts = items(raw)
     const kind = parts.length > 0 && isInteger(parts[0]) ? Number(decode(parts[0])) : OPAQUE
+    const at = VALUE_AT[kind]
+    if (raw.length > MAX_READ_DEPTH && at < parts.length && depthOf(parts[at]) > MAX_READ_DEPTH) return null
     return READERS.get(kind)?.(kind, parts, client, raw) ?? null
   } catch {
     // Not MessagePack. Another version's, or another program's: its to read, ours to keep.
@@ -265,9 +268,10 @@ const asRead = (value, raw, kind) => {
  */
 export const cellEntry = (kind, field, key, stamp, value, ancestor, client, depth) => {
   const parts = kind === REGISTER ? [kind, field, stamp, value] : [kind, field, key, stamp, value]
-  if (ancestor > 0 && ancestor < stamp) parts.push(stamp - ancestor)
+  const known = ancestor < stamp ? ancestor : 0
+  if (known > 0) parts.push(stamp - known)
   const raw = packEntry(parts, depth)
-  return new Entry(kind, field, key, stamp, asRead(value, raw, kind), ancestor, client, raw)
+  return new Entry(kind, field, key, stamp, asRead(value, raw, kind), known, client, raw)
 }
 
 /**

@@ -183,7 +183,7 @@ export class Lanes {
     const mirror = this.mirrors.get(event.target)
     if (mirror === undefined) return
     let at = 0
-    for (const step of /** @type {Delta} */ (event.changes.delta)) {
+    for (const step of deltaOf(event)) {
       at += step.retain ?? 0
       if (step.delete) mirror.delete(at, step.delete)
       if (step.insert) {
@@ -375,6 +375,25 @@ export class Lanes {
     }
     this.spent.clear()
   }
+}
+
+/**
+ * Return what happened to an array. Yjs's own delta counts what no position counts, such as a text's formatting that
+ * a broken program put there.
+ *
+ * @param {Y.YEvent<any>} event
+ * @returns {Delta}
+ */
+const deltaOf = event => {
+  /** @type {Delta} */
+  const delta = []
+  for (let item = event.target._start; item !== null; item = item.right) {
+    if (!item.countable) continue
+    const isNew = event.adds(item)
+    if (!item.deleted) delta.push(isNew ? { insert: item.content.getContent() } : { retain: item.length })
+    else if (!isNew && event.deletes(item)) delta.push({ delete: item.length })
+  }
+  return delta
 }
 
 /**

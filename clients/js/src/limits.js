@@ -1,5 +1,8 @@
 /** Limits of what a document takes from those who edit it here; the server's edge holds others to the same. */
 
+/** Values nested deeper, which no sound program writes, are not read: readers recurse. */
+export const MAX_READ_DEPTH = 256
+
 /**
  * What one document takes.
  *

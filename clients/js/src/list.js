@@ -185,7 +185,8 @@ export class List extends CellField {
    */
   assign(values) {
     const wanted = [...values]
-    const [now, then] = [this.value, wanted].map(items => items.map(item => this.formOf(item)))
+    const now = this.ids.map(id => this.formHere(id))
+    const then = wanted.map(item => this.formOf(item))
     let start = 0
     while (start < now.length && start < then.length && now[start] === then[start]) start += 1
     let end = 0
@@ -197,6 +198,18 @@ export class List extends CellField {
       if (now.length > then.length) this.delete(both, now.length - then.length)
       else this.insert(both, ...wanted.slice(both, then.length - end))
     })
+  }
+
+  /**
+   * @param {string} id
+   * @returns {string}
+   */
+  formHere(id) {
+    try {
+      return this.formOf(/** @type {T} */ (this.get(id)))
+    } catch {
+      return canonical(this.cells.at(id)[0].packed) // another program's, which cannot be written here
+    }
   }
 
   /** @param {T} item */

@@ -65,6 +65,7 @@ export class LiveDocument {
     this.staged = null
     /** The Yjs document changed in the middle of a typed transaction. */
     this.stale = false
+    this.isDestroyed = false
     /** @type {import('./roots.js').RootChange[]} */
     this.rootChanges = []
     /** @type {News[]} */
@@ -94,6 +95,7 @@ export class LiveDocument {
 
   /** Stop following the document. */
   destroy() {
+    this.isDestroyed = true
     this.ydoc.off('beforeTransaction', this.beforeTransaction)
     this.ydoc.off('afterTransaction', this.onTransaction)
     this.ydoc.off('afterAllTransactions', this.deliver)
@@ -182,6 +184,12 @@ export class LiveDocument {
 
   /** @returns {Staged} */
   begin() {
+    if (this.isDestroyed) {
+      throw new TransactionError('an edit of a document that was closed or replaced', {
+        subject: 'document',
+        remedy: 'bind the state anew; nothing was written'
+      })
+    }
     const { _transaction, _transactionCleanups } = this.ydoc
     if (_transaction !== null || _transactionCleanups.length > 0) {
       throw new TransactionError('an edit inside a Yjs transaction or observer', {

@@ -228,12 +228,22 @@ export class LiveIndex {
     this.noting = false
     for (const step of steps.reverse()) {
       if ('items' in step) this.turn(step.items, step.entry, !step.gained)
-      else this.put(step.cells, step.key, step.before)
+      else this.restore(step)
     }
     this.shrunk = []
     this.filled = []
     this.disputed = []
     this.unfit = []
+  }
+
+  /**
+   * Put back what a cell held; what it holds was never written, and nothing that could stand in for anything.
+   *
+   * @param {import('./steps.js').CellStep} step
+   */
+  restore({ cells, key, before }) {
+    this.live += before.length - cells.at(key).length
+    cells.put(key, before)
   }
 
   /**

@@ -11,7 +11,17 @@ import { Decoder, encode as encodeValue } from '@msgpack/msgpack'
 const MAX_DEPTH = 500
 
 /** One for all: making a decoder takes longer than most values. */
-const decoder = new Decoder({ useBigInt64: true, mapKeyConverter: String })
+const decoder = new Decoder({ useBigInt64: true, mapKeyConverter: key => named(key) })
+
+/**
+ * @param {unknown} key
+ * @returns {string}
+ */
+const named = key => {
+  const name = String(key)
+  if (name === '__proto__') throw new RangeError('a key that names the prototype')
+  return name
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -41,6 +51,8 @@ const narrowed = value => {
     const number = Number(value)
     return Number.isSafeInteger(number) ? number : value
   }
+  // The decoder gives views of what it reads, which is the Yjs document's own.
+  if (value instanceof Uint8Array) return value.slice()
   if (Array.isArray(value)) return value.map(narrowed)
   if (isObject(value)) {
     for (const key of Object.keys(value)) value[key] = narrowed(value[key])
@@ -181,6 +193,30 @@ const checkText = (bytes, start, end) => {
       return
     }
   }
+}
+
+/**
+ * Tell how many arrays and maps lie in each other in a value.
+ *
+ * @param {Uint8Array} bytes a well-formed value
+ */
+export const depthOf = bytes => depthAt(bytes, 0)[0]
+
+/**
+ * @param {Uint8Array} bytes
+ * @param {number} at
+ * @returns {[number, number]} the depth and the position after the value
+ */
+const depthAt = (bytes, at) => {
+  const { type, size, count } = headAt(bytes, at)
+  if (type !== 'array' && type !== 'map') return [0, at + size + count]
+  let [deepest, end] = [0, at + size]
+  for (let left = type === 'map' ? 2 * count : count; left > 0; left--) {
+    const [depth, next] = depthAt(bytes, end)
+    deepest = Math.max(deepest, depth)
+    end = next
+  }
+  return [deepest + 1, end]
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { InvalidValueError } from './errors.js'
-import { canonical } from './msgpack.js'
+import { canonical, depthOf } from './msgpack.js'
 import { LIMITS } from './limits.js'
 
 const REMEDY =
@@ -255,7 +255,11 @@ const writeSet = (set, depth) => {
  */
 const writeObject = (value, depth) => {
   if (value instanceof Float) return writeFloat(value.value)
-  if (value instanceof Packed) return writeBytes(value.bytes)
+  if (value instanceof Packed) {
+    if (depthOf(value.bytes) > depth)
+      throw unstorable('a value that is nested too deep', 'spread it over several cells')
+    return writeBytes(value.bytes)
+  }
   if (value instanceof Date) return writeText(isoTime(value))
   if (value instanceof Uint8Array) return writeBinary(value)
   if (value instanceof ArrayBuffer) return writeBinary(new Uint8Array(value))

@@ -16,7 +16,7 @@ import { SchemaError } from './errors.js'
  * @property {Set<number>} clients who inserted something in this change
  */
 
-/** @typedef {{ kind: RootKind, type: any, stop: () => void }} Root */
+/** @typedef {{ kind: RootKind, type: any, guessed: boolean, stop: () => void }} Root */
 
 /**
  * @typedef {object} RootListener
@@ -87,7 +87,8 @@ export class Roots {
   text(name) {
     const known = this.known.get(name)
     if (known?.kind === 'text') return known.type
-    if (name === this.except || known !== undefined) {
+    if (known?.guessed) this.retract(name)
+    else if (name === this.except || known !== undefined) {
       const what =
         name === this.except ? 'this root belongs to the typed cells' : `this root is a ${known?.kind}`
       throw new SchemaError(what, { subject: name, remedy: 'choose another name' })
@@ -124,10 +125,36 @@ export class Roots {
         for (const change of changesOf(kind, name, event)) this.listener.changed(change)
     }
     opened.observeDeep(onEvents)
-    this.known.set(name, { kind, type: opened, stop: () => opened.unobserveDeep(onEvents) })
+    this.known.set(name, {
+      kind,
+      type: opened,
+      guessed: opened !== type,
+      stop: () => opened.unobserveDeep(onEvents)
+    })
     this.unclear.delete(name)
     if (kind === 'text') this.listener.foundText(name)
     return true
+  }
+
+  /**
+   * Make a root what it was before its content told its kind, so that it can be asked for by another.
+   *
+   * @param {string} name
+   */
+  retract(name) {
+    const { type, stop } = /** @type {Root} */ (this.known.get(name))
+    stop()
+    this.known.delete(name)
+    const bare = new Y.AbstractType()
+    bare._map = type._map
+    bare._start = type._start
+    bare._length = type._length
+    for (const [, first] of bare._map)
+      for (let item = /** @type {Y.Item | null} */ (first); item !== null; item = item.left)
+        item.parent = bare
+    for (let item = bare._start; item !== null; item = item.right) item.parent = bare
+    this.ydoc.share.set(name, bare)
+    bare._integrate(this.ydoc, /** @type {any} */ (null))
   }
 
   /**

@@ -47,7 +47,16 @@ export class Rows extends Field {
 
   /** @param {string} key */
   has(key) {
-    return this.cells.cells.has(canonical(pack(key))) || (this.branch.children.get(key)?.live ?? 0) > 0
+    return this.isMarked(key) || (this.branch.children.get(key)?.live ?? 0) > 0
+  }
+
+  /** @param {string} key */
+  isMarked(key) {
+    try {
+      return this.cells.cells.has(canonical(pack(key)))
+    } catch {
+      return false // what cannot be stored is no row's key
+    }
   }
 
   /**
@@ -91,7 +100,7 @@ export class Rows extends Field {
     this.document.transaction(() => {
       this.document.addElement(this.name, key)
       const row = this.row(key)
-      row.clear(name => !(name in values))
+      row.clear(name => !Object.hasOwn(values, name))
       row.assign(values)
     })
     return this

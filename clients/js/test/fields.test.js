@@ -10,14 +10,17 @@ import {
   list,
   log,
   map,
+  merge,
   register,
   rows,
   schema,
   SchemaError,
   set,
   StateDocument,
-  text
+  text,
+  TransactionError
 } from '../src/index.js'
+import { readEntry } from '../src/entry.js'
 import { meet, pull, record, replica, WALL } from './support/replicas.js'
 
 /** @param {unknown} value @returns {value is string} */
@@ -547,4 +550,64 @@ test('a schema binds to a Yjs document as well', () => {
   state.notes.insert(0, 'x')
   assert.equal(ydoc.getText('notes').toString(), 'x')
   assert.equal(new StateDocument(ydoc).register('goal'), 'ship')
+})
+
+test('a state whose document was replaced or closed takes no more edits', () => {
+  const document = replica(1)
+  const state = Mission.bind(document)
+  state.goal.set('ship')
+  document.destroy()
+  assert.throws(() => state.goal.set('lost'), TransactionError)
+  assert.equal(state.goal.value, 'ship')
+})
+
+test('bytes that were read are copies', () => {
+  const one = replica(1)
+  one.setRegister('bytes', Uint8Array.of(1, 2, 3))
+  const two = replica(2)
+  Y.applyUpdate(two.ydoc, Y.encodeStateAsUpdate(one.ydoc))
+  const read = /** @type {Uint8Array} */ (two.register('bytes'))
+  read[0] = 99
+  assert.deepEqual(new StateDocument(two.ydoc).register('bytes'), Uint8Array.of(1, 2, 3))
+})
+
+test('a root of another kind under a name of a text leaves rows readable', () => {
+  const Board = schema({ tasks: rows(schema({ notes: text() })) })
+  const document = replica(1)
+  const other = new Y.Doc()
+  other.getMap('tasks/t/notes').set('a', 1)
+  Y.applyUpdate(document.ydoc, Y.encodeStateAsUpdate(other))
+  const state = Board.bind(document)
+  state.tasks.set('t', {})
+  assert.deepEqual(state.toJSON(), { tasks: { t: { notes: '' } } })
+})
+
+test('a policy that throws leaves the last write to be read', () => {
+  const Poll = schema({
+    most: register({
+      onConflict: merge(() => {
+        throw new Error('no')
+      })
+    })
+  })
+  const [one, two] = [replica(1), replica(2)]
+  const state = Poll.bind(one)
+  one.setRegister('most', 1)
+  two.setRegister('most', 2)
+  /** @type {unknown[]} */
+  const heard = []
+  state.observe(changes => heard.push(...changes))
+  Y.applyUpdate(one.ydoc, Y.encodeStateAsUpdate(two.ydoc))
+  assert.equal(state.most.value, one.register('most'))
+})
+
+test('values nested deeper than readers go are passed over', () => {
+  for (const [depth, kind] of [
+    [256, 0],
+    [257, -1],
+    [100_000, -1]
+  ]) {
+    const raw = Uint8Array.of(0x94, 0, 0xa1, 0x72, 1, ...new Uint8Array(depth).fill(0x91), 0xc0)
+    assert.equal(readEntry(raw, 1).kind, kind, String(depth))
+  }
 })
