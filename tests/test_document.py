@@ -1,5 +1,7 @@
 """The state document as a whole: its size, its reset, gaps in what arrives, and what editors do to it."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -205,3 +207,16 @@ def test_plain_yjs_roots_beside_the_lanes_travel_untouched() -> None:
     other = StateDocument(update=state.document.update_since())
     assert other.ydoc.get("plain", type=YMap)["a"] == 1
     check(other)
+
+
+def test_documents_that_nobody_holds_are_freed() -> None:
+    document = StateDocument(agent="a")
+    document.set_register("goal", "x")
+    document.text("notes")
+    other = StateDocument(update=document.update_since())
+    other.on_change(lambda change: None)
+    other.reset(document.update_since())
+    gone = [weakref.ref(document), weakref.ref(other)]
+    del document, other
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from weakref import WeakMethod
 
 import pycrdt
 from pycrdt import Doc, Text
@@ -68,7 +69,7 @@ class LiveDocument:
         self.client_id = yjs.client_id
         self.positions = Positions(yjs.client_id)
         self.lanes = Lanes(yjs.lanes, yjs.client_id, self.agent, self.index, self.clock)
-        yjs.observe(self._on_lanes, self._on_update)
+        yjs.observe(_weakly(self._on_lanes), _weakly(self._on_update))
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -118,7 +119,8 @@ class LiveDocument:
         return mirror
 
     def _follow(self, mirror: TextMirror) -> None:
-        self._yjs.observe_text(mirror.ytext, lambda event: self._on_text(mirror, event))
+        name, on_text = mirror.name, _weakly(self._on_text)
+        self._yjs.observe_text(mirror.ytext, lambda event: on_text(name, event))
 
     # Transactions -----------------------------------------------------------------------------------------------
 
@@ -347,11 +349,11 @@ class LiveDocument:
             self.index.noting = self.listeners.want_steps
             self.lanes.integrate(events)
 
-    def _on_text(self, mirror: TextMirror, event: Any) -> None:
+    def _on_text(self, name: str, event: Any) -> None:
         if self._staged is not None or self._gap is not None:
             self._stale = True
         else:
-            self._text_deltas.append((mirror.name, mirror.follow(event.delta)))
+            self._text_deltas.append((name, self._texts[name].follow(event.delta)))
 
     def _on_update(self, event: Any) -> None:
         self._emitted = event.update
@@ -393,6 +395,21 @@ class LiveDocument:
         if self._text_deltas:
             self._text_deltas = []
         return []
+
+
+def _weakly(method: Callable[..., object]) -> Callable[..., None]:
+    """Return a function that calls a method while its object lives.
+
+    An observer that held the document would never let it go: Yjs holds the observer, and Python sees no cycle there.
+    """
+    weak = WeakMethod(method)
+
+    def call(*arguments: object) -> None:
+        live = weak()
+        if live is not None:
+            live(*arguments)
+
+    return call
 
 
 def _check_update(update: bytes) -> None:
