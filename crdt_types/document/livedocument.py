@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
-from weakref import WeakMethod
 
 import pycrdt
 from pycrdt import Doc, Text
@@ -69,7 +68,7 @@ class LiveDocument:
         self.client_id = yjs.client_id
         self.positions = Positions(yjs.client_id)
         self.lanes = Lanes(yjs.lanes, yjs.client_id, self.agent, self.index, self.clock)
-        yjs.observe(_weakly(self._on_lanes), _weakly(self._on_update))
+        yjs.observe(self._on_lanes, self._on_update)
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -119,8 +118,7 @@ class LiveDocument:
         return mirror
 
     def _follow(self, mirror: TextMirror) -> None:
-        name, on_text = mirror.name, _weakly(self._on_text)
-        self._yjs.observe_text(mirror.ytext, lambda event: on_text(name, event))
+        self._yjs.observe_text(mirror.ytext, mirror.name, self._on_text)
 
     # Transactions -----------------------------------------------------------------------------------------------
 
@@ -395,21 +393,6 @@ class LiveDocument:
         if self._text_deltas:
             self._text_deltas = []
         return []
-
-
-def _weakly(method: Callable[..., object]) -> Callable[..., None]:
-    """Return a function that calls a method while its object lives.
-
-    An observer that held the document would never let it go: Yjs holds the observer, and Python sees no cycle there.
-    """
-    weak = WeakMethod(method)
-
-    def call(*arguments: object) -> None:
-        live = weak()
-        if live is not None:
-            live(*arguments)
-
-    return call
 
 
 def _check_update(update: bytes) -> None:

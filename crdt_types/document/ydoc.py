@@ -8,9 +8,12 @@ pyproject.toml admits no other minor version.
 
 # pyright: reportPrivateUsage=false
 
+import gc
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Final
+from weakref import WeakMethod
 
 from pycrdt import Doc, Map, Text
 from pycrdt._pycrdt import Array as RawArray
@@ -21,6 +24,10 @@ logger = logging.getLogger("comity")
 Transaction = Any  # pycrdt._pycrdt.Transaction; it may not outlive the call that hands it out
 
 __all__ = ["RawArray", "RawArrayEvent", "Transaction", "YDoc"]
+
+
+# Bytes of an update that makes so many objects that the garbage collector would go over all of them several times.
+_BULK: Final = 256 * 1024
 
 
 class YDoc:
@@ -39,12 +46,19 @@ class YDoc:
         self._subscriptions: list[Any] = []
 
     def observe(self, on_lanes: Callable[[list[Any]], None], on_update: Callable[[Any], None]) -> None:
-        """Tell of every transaction: first the events of the lanes, if there are any, then the update."""
-        self._subscriptions += [self.lanes.observe_deep(on_lanes), self._raw.observe(on_update)]
+        """Call methods with every transaction: first with the events of the lanes, if there are any, then the update.
 
-    def observe_text(self, text: Text, on_event: Callable[[Any], None]) -> None:
-        """Tell of every event of a root text."""
-        self._subscriptions.append(text.integrated.observe(on_event))
+        Their object is not kept alive.
+        """
+        self._subscriptions += [
+            self.lanes.observe_deep(_weakly(on_lanes)),
+            self._raw.observe(_weakly(on_update)),
+        ]
+
+    def observe_text(self, text: Text, name: str, on_event: Callable[[str, Any], None]) -> None:
+        """Call a method with every event of a root text, and its name; its object is not kept alive."""
+        call = _weakly(on_event)
+        self._subscriptions.append(text.integrated.observe(lambda event: call(name, event)))
 
     def close(self) -> None:
         """Tell of nothing any more."""
@@ -83,8 +97,42 @@ class YDoc:
 
     def apply(self, update: bytes) -> None:
         """Apply an update; raises ValueError if it is not one."""
+        if len(update) < _BULK:
+            self._apply(update)
+        else:
+            with _no_collection():
+                self._apply(update)
+
+    def _apply(self, update: bytes) -> None:
         txn = self.begin()
         try:
             self._raw.apply_update(txn, update)
         finally:
             self.end(txn)
+
+
+@contextmanager
+def _no_collection() -> Generator[None]:
+    """Leave the garbage collector out of a block that makes objects in bulk, all of which stay."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _weakly(method: Callable[..., object]) -> Callable[..., None]:
+    """Return a function that calls a method while its object lives.
+
+    An observer that held the document would never let it go: Yjs holds the observer, and Python sees no cycle there.
+    """
+    weak = WeakMethod(method)
+
+    def call(*arguments: object) -> None:
+        live = weak()
+        if live is not None:
+            live(*arguments)
+
+    return call
