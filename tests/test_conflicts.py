@@ -616,3 +616,19 @@ def test_tickets_that_somebody_resolved_are_closed() -> None:
     with pytest.raises(StateError, match="closed"):
         second[0].resolve("y")
     assert a.goal.value == "x"
+
+
+def test_ancestor_is_known_also_where_several_rivals_were_superseded() -> None:
+    a, b, c = mission("a"), mission("b", 1), mission("c", 2)
+    a.goal.set("first")
+    b.goal.set("second")
+    c.goal.set("third")
+    a.document.apply(b.document.update_since())
+    a.document.apply(c.document.update_since())
+    d, e = mission("d", 3, of=a), mission("e", 4, of=a)
+    d.goal.set("x")
+    e.goal.set("y")
+    a.document.apply(d.document.update_since())
+    a.document.apply(e.document.update_since())
+    (conflict,) = a.conflicts()
+    assert (set(conflict.values), conflict.ancestor) == ({"x", "y"}, "third")

@@ -118,7 +118,10 @@ class Index:
         elif before:
             del cells[key]
         if cells.disputable:
-            self._superseded += before
+            if not entries or len(before) == len(entries) == 1:
+                self._superseded += before
+            elif len(entries) <= len(before):  # else nothing went: a rival came
+                self._superseded += [entry for entry in before if entry not in entries]
         elif cells.kind == COUNTER:
             _add_up(cells, before, entries)
         if len(entries) != 1 or len(before) != 1:
