@@ -16,13 +16,13 @@ from msgpack.exceptions import StackError, UnpackException
 from comity.crdt_types.document.clock import EPOCH_MS, MAX_AHEAD_MS, TICKS_PER_MS, stamp_ms, wall_ms
 from comity.crdt_types.document.entry import (
     CELL,
-    ELEMENT,
     HEADER,
     ITEM,
     LISTED,
     OPAQUE,
     PLACE,
     REGISTER,
+    VALUE_AT,
     Entry,
     read_entry,
 )
@@ -33,7 +33,6 @@ from comity.crdt_types.limits import MAX_DEPTH, MAX_NAME, MAX_VALUE_BYTES
 # What `Inspection.look` raises: the update is not to be applied, its connection may go on.
 REFUSALS: Final = (InvalidValueError, TooLargeError)
 
-_VALUE_AT: Final = {REGISTER: 3, CELL: 4, ELEMENT: 2, ITEM: 3, LISTED: 4}  # where in an entry's array its value is
 _LENGTHS: Final = range(2, 7)  # of that array
 _STRINGS: Final = tuple(
     range(2 if kind in (CELL, LISTED, PLACE) else 1) for kind in range(PLACE + 1)
@@ -204,7 +203,7 @@ def _taken_apart(raw: bytes) -> tuple[Entry, bytes] | None:
     members = _members(raw)
     if len(members) not in _LENGTHS or members[0][0] not in _INTEGERS:
         return None
-    value, at = _NIL, _VALUE_AT.get(unpack(members[0]), len(members))
+    value, at = _NIL, VALUE_AT.get(unpack(members[0]), len(members))
     if at < len(members):
         value, members[at] = members[at], _NIL
     entry = read_entry(bytes((_FIXARRAY | len(members),)) + b"".join(members), 0)

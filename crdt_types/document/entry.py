@@ -53,7 +53,7 @@ class Entry:
     @property
     def value(self) -> Any:
         """The value as plain data; a new object at every read if it can be changed."""
-        return unpack(self.raw)[_VALUE_AT[self.kind]] if self.data is _DECODE else self.data
+        return unpack(self.raw)[VALUE_AT[self.kind]] if self.data is _DECODE else self.data
 
     @property
     def order(self) -> tuple[int, int, bytes]:
@@ -79,26 +79,23 @@ def _kept(value: Any) -> Any:
 
 
 # Where in the array of an entry its value lies.
-_VALUE_AT: Final = {REGISTER: 3, CELL: 4, ELEMENT: 2, ITEM: 3, LISTED: 4}
+VALUE_AT: Final = {REGISTER: 3, CELL: 4, ELEMENT: 2, ITEM: 3, LISTED: 4}
+
+
+def _with_step(parts: tuple[Any, ...], stamp: int, ancestor: int) -> tuple[tuple[Any, ...], int]:
+    """Return the parts of an entry with its step, and its ancestor's stamp; 0 where no step can be written."""
+    return ((*parts, stamp - ancestor), ancestor) if 0 < ancestor < stamp else (parts, 0)
 
 
 def register_entry(field: str, stamp: int, value: Any, client: int, ancestor: int = 0) -> Entry:
     """Make the entry of a register."""
-    parts: tuple[Any, ...] = (REGISTER, field, stamp, value)
-    if 0 < ancestor < stamp:
-        parts = (*parts, stamp - ancestor)
-    else:
-        ancestor = 0
+    parts, ancestor = _with_step((REGISTER, field, stamp, value), stamp, ancestor)
     return Entry(REGISTER, field, None, stamp, _kept(value), pack_readable(parts, value), client, ancestor)
 
 
 def cell_entry(kind: int, field: str, key: str, stamp: int, value: Any, client: int, ancestor: int = 0) -> Entry:
     """Make the entry of a map cell (CELL) or a list's item (LISTED)."""
-    parts: tuple[Any, ...] = (kind, field, key, stamp, value)
-    if 0 < ancestor < stamp:
-        parts = (*parts, stamp - ancestor)
-    else:
-        ancestor = 0
+    parts, ancestor = _with_step((kind, field, key, stamp, value), stamp, ancestor)
     return Entry(kind, field, key, stamp, _kept(value), pack_readable(parts, value), client, ancestor)
 
 

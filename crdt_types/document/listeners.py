@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..update import EMPTY_UPDATE
-from .cells import Cells
 from .changes import Change
 from .edits import Edit
 from .index import Settled
@@ -116,7 +115,6 @@ class Listeners:
         self.want_steps = False  # whether anybody needs to know what a transaction touched
         self._of_changes = Callbacks()
         self._of_commits = Callbacks()
-        self._of_disputes = Callbacks()
         self._of_unfit = Callbacks()
         self._recorders = Callbacks()
         self._waiting: deque[tuple[Commit, list[Change], Settled | None]] = deque()
@@ -129,10 +127,6 @@ class Listeners:
     def on_commit(self, listener: Callable[[Commit], object]) -> Callable[[], None]:
         """Tell a listener of every commit from now on; returns how to stop it."""
         return self._of_commits.add(listener)
-
-    def on_dispute(self, listener: Callable[[Cells, Any], object]) -> Callable[[], None]:
-        """Tell a listener of every cell that comes into conflict, or gets another rival; returns how to stop it."""
-        return self._of_disputes.add(listener)
 
     def on_unfit(self, listener: Callable[[Any, Any], object]) -> Callable[[], None]:
         """Tell a listener of every entry that comes and does not fit its field's schema; returns how to stop it."""
@@ -181,7 +175,6 @@ class Listeners:
 
     def _tell_settled(self, settled: Settled) -> None:
         for cells, key in settled.disputed:
-            self._of_disputes.call(cells, key)
             if cells.reader is not None:
                 _call(cells.reader.disputed, key)
         for found, entry in settled.unfit:
