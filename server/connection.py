@@ -11,11 +11,12 @@ from comity.crdt_types.wire import SUBPROTOCOL, Denied, Notice, encode
 
 from .auth import ANONYMOUS, Access, Action, Policy, Principal, access, claimed
 from .hub import Hub
+from .inlet import Inlet
 from .member import Member
 from .outbox import Outbox
 from .room import Room
 from .session import Session
-from .sockets import Packet, Receive, Scope, Send, Socket, socket_for
+from .sockets import Packet, Receive, Scope, Send, socket_for
 
 logger = logging.getLogger(__name__)
 
@@ -44,53 +45,58 @@ class Connection:
         self._receive = receive
         self._send = send
         self._is_comity = SUBPROTOCOL in scope["subprotocols"]
+        self._socket = socket_for(scope, receive, send)
         self._session: Session | None = None
-        self._ended: asyncio.Future[ComityError] = asyncio.get_running_loop().create_future()
+        self._inlet: Inlet | None = None
+        self._failure: BaseException | None = None
 
     async def run(self) -> None:
         """Serve the connection until it ends; nothing that happens in it is raised."""
         subprotocol = SUBPROTOCOL if self._is_comity else None
-        socket = socket_for(self._scope, self._send)
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol})
-            await self._serve(socket)
+            await self._serve()
         except ComityError as error:
-            await self._close(socket, error)
+            await self._close(error)
         except OSError:
             return  # the client is gone
         except Exception:
             logger.exception("a connection to %s failed", self._scope["path"])
-            await self._close(socket, ComityError("the server made a mistake", remedy="see its log"))
+            await self._close(ComityError("the server made a mistake", remedy="see its log"))
 
-    def fail(self, error: ComityError) -> None:
-        """End the connection with an error."""
-        if not self._ended.done():
-            self._ended.set_result(error)
+    def fail(self, error: BaseException) -> None:
+        """End the connection with an error: its first one is what the client is told."""
+        if self._failure is None:
+            self._failure = error
+            self._socket.stop()
+            if self._inlet is not None:
+                self._inlet.stop()
 
     def notify(self, error: ComityError) -> None:
         """Tell a client that knows notices what is about to end its connection."""
         if self._session is not None:
             self._session.notify(Notice(error.close_code, str(error)))
 
-    async def _serve(self, socket: Socket) -> None:
+    async def _serve(self) -> None:
         name = self._scope["path"].removeprefix(ROUTE)
         principal = claimed(_agent(self._scope["query_string"]))
         granted = access(principal, name, self._policy)
         if Action.READ not in granted:
             error = ForbiddenError("not for you", subject=f"room {name!r}")
-            await socket.send(Packet(encode(Denied(str(error)))))
+            await self._socket.send(Packet(encode(Denied(str(error)))))
             raise error
         async with self._hub.visit(name) as room:
-            await self._stay(room, socket, principal, granted)
+            await self._stay(room, principal, granted)
 
-    async def _stay(self, room: Room, socket: Socket, principal: Principal, granted: Access) -> None:
+    async def _stay(self, room: Room, principal: Principal, granted: Access) -> None:
         settings = self._hub.settings
         outbox = Outbox(
-            socket,
+            self._socket,
             room,
             limit=settings.outbox_limit,
             stall_seconds=settings.stall_seconds,
             on_stall=self._stalled,
+            on_failure=self.fail,
         )
         member = Member(
             principal.name,
@@ -109,45 +115,31 @@ class Connection:
             await self._converse(session, outbox)
         finally:
             room.leave(member)
+            await outbox.close()
 
     async def _converse(self, session: Session, outbox: Outbox) -> None:
-        reader = asyncio.create_task(session.listen(self._receive))
-        writer = asyncio.create_task(outbox.run())
-        writer.add_done_callback(self._writer_ended)
+        self._inlet = inlet = Inlet(session, self._socket, self.fail)
         try:
-            # The writer ends first when the client leaves; what the client sent before leaving is still to be read.
-            await asyncio.wait((reader, self._ended), return_when=asyncio.FIRST_COMPLETED)
-            if reader.done():
-                reader.result()
-            else:
-                raise self._ended.result()
+            await self._socket.listen(inlet)
+            # What the client sent before it left is still to be taken.
+            await inlet.emptied()
+            if self._failure is not None:
+                raise self._failure
         except ComityError:
-            reader.cancel()
             with suppress(TimeoutError):
                 await asyncio.wait_for(outbox.flush(), FLUSH_SECONDS)
             raise
         finally:
-            reader.cancel()
-            writer.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
-
-    def _writer_ended(self, writer: asyncio.Task[None]) -> None:
-        error = None if writer.cancelled() else writer.exception()
-        if error is None or isinstance(error, OSError):
-            return
-        if not isinstance(error, ComityError):
-            logger.error("writing to %s failed", self._scope["path"], exc_info=error)
-            error = ComityError("the server made a mistake", remedy="see its log")
-        self.fail(error)
+            inlet.stop()
 
     def _stalled(self) -> None:
         seconds = self._hub.settings.stall_seconds
         self.fail(TooSlowError(f"nothing was read for {seconds:g} s", remedy="come back and sync anew"))
 
-    async def _close(self, socket: Socket, error: ComityError) -> None:
+    async def _close(self, error: ComityError) -> None:
         self._hub.closes[error.close_code] += 1
         with suppress(OSError):
-            await socket.close(error.close_code, _reason(error))
+            await self._socket.close(error.close_code, _reason(error))
 
 
 def _agent(query: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import UPDATE, encode_ack, encode_sync
 
-from .sockets import Packet, Socket
+from .sockets import Packet, Sender
 
 
 class Source(Protocol):
@@ -55,22 +55,25 @@ class Outbox:
         limit: bytes that may be queued.
         stall_seconds: how long a connection that is behind may take nothing.
         on_stall: called once when it took nothing for that long.
+        on_failure: called with what stopped the sending: OSError when the connection is gone.
     """
 
     def __init__(
         self,
-        socket: Socket,
+        socket: Sender,
         source: Source,
         *,
         limit: int,
         stall_seconds: float,
         on_stall: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self._socket = socket
         self._source = source
         self._limit = limit
         self._stall_seconds = stall_seconds
         self._on_stall = on_stall
+        self._on_failure = on_failure
         self._queue: deque[Packet] = deque()
         self._bytes = 0
         self._taken = 0  # packets that the socket took from the queue
@@ -82,8 +85,7 @@ class Outbox:
             deque()
         )  # dropped after the one number, up to the other, and made up for
         self._stall: asyncio.TimerHandle | None = None
-        self._is_busy = False  # the writer has something to send, or is sending
-        self._work = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None  # while there is something that the socket did not take at once
         self._space = asyncio.Event()
         self._closed = False
 
@@ -148,24 +150,32 @@ class Outbox:
             self._space.clear()
             await self._space.wait()
 
-    async def run(self) -> None:
-        """Send what is queued until cancelled. Raises OSError when the connection is gone."""
-        try:
-            while True:
-                await self._work.wait()
-                self._work.clear()
-                await self._send_all()
-                self._is_busy = False
-        finally:
-            self._close()
+    async def close(self) -> None:
+        """Send nothing any more."""
+        self._close()
+        writer = self._writer
+        if writer is not None:
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
 
     def _is_done_with(self, packet: Packet) -> bool:
-        """Send a packet past the writer while it has nothing to do, so that nothing overtakes what is waiting."""
-        return self._closed or (not self._is_busy and self._socket.offer(packet))
+        """Send a packet past the writer while there is none, so that nothing overtakes what is waiting."""
+        return self._closed or (self._writer is None and self._socket.offer(packet))
 
     def _wake(self) -> None:
-        self._is_busy = True
-        self._work.set()
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write())
+
+    async def _write(self) -> None:
+        try:
+            await self._send_all()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._close()
+            self._on_failure(error)
+        finally:
+            self._writer = None
 
     def _close(self) -> None:
         self._closed = True

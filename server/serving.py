@@ -16,7 +16,7 @@ from comity.crdt_types.errors import StartError, StorageError
 from .app import App
 from .origins import is_loopback
 from .settings import Settings
-from .sockets import UvicornProtocol
+from .transport import UvicornProtocol
 
 # Connections that the system accepts before the loop gets to them: a thousand agents starting at once.
 BACKLOG: Final = 1024

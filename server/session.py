@@ -9,6 +9,7 @@ from comity import __version__
 from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, TooLargeError
 from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import (
+    AWARENESS,
     STEP1,
     Awareness,
     Frame,
@@ -31,13 +32,15 @@ from .gaps import read_state_vector
 from .hub import Hub
 from .member import Member
 from .room import Room
-from .sockets import Packet, Receive
+from .sockets import Packet
 from .vetting import Section, vet, vet_state_vector
 
 T = TypeVar("T")
 
 # Up to this size bytes are checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
 VET_INLINE: Final = 64 * 1024
+
+_AWARENESS: Final = bytes((AWARENESS,))
 
 
 class Session:
@@ -65,6 +68,7 @@ class Session:
         self._archive = hub.archive
         self._settings = hub.settings
         self._room = room
+        self._contents = room.contents
         self._member = member
         self._principal = principal
         self._access = access
@@ -84,39 +88,48 @@ class Session:
             self._member.outbox.put(Packet(encode_sync(STEP1, self._room.state_vector())))
         self._put_presence()
 
-    async def listen(self, receive: Receive) -> None:
-        """Take the connection's frames until it is gone.
+    def offer(self, data: bytes | str) -> bool:
+        """Take a frame if that takes no waiting; tell whether it was taken.
 
-        Raises: ComityError, when it must end.
+        Raises: ComityError, when the conversation must end.
         """
-        archive, contents, member, room = self._archive, self._room.contents, self._member, self._room
-        limit, bounds = self._settings.max_message, self._bounds
-        while True:
-            event = await receive()
-            if event["type"] == "websocket.disconnect":
-                return
-            data: bytes | None = event.get("bytes")
-            if data is None:
-                raise ProtocolError("a text message", subject="frame", remedy="send binary messages")
-            if len(data) > limit:
-                raise TooLargeError(f"a message of more than {limit} bytes", subject="frame")
-            update = document_update(data)
-            if update is None:
-                await self._take(decode(data))
-            elif not self._may_write or len(update) > VET_INLINE or archive.full or not contents.is_stored:
-                await self._take_update(update)
-            else:
-                try:
-                    sections = vet(update, bounds)
-                except REFUSALS:
-                    await self._take_update(update)
-                else:
-                    room.receive(member, update, sections)
+        if isinstance(data, str):
+            raise ProtocolError("a text message", subject="frame", remedy="send binary messages")
+        if len(data) > self._settings.max_message:
+            raise TooLargeError(f"a message of more than {self._settings.max_message} bytes", subject="frame")
+        update = document_update(data)
+        if update is None:
+            return self._offer_presence(data)
+        if not self._may_write or len(update) > VET_INLINE or self._archive.full or not self._contents.is_stored:
+            return False
+        try:
+            sections = vet(update, self._bounds)
+        except REFUSALS:
+            return False
+        self._room.receive(self._member, update, sections)
+        return True
+
+    async def take(self, data: bytes | str) -> None:
+        """Take a frame, however long that takes; the frames of a conversation are taken one after the other.
+
+        Raises: ComityError, when the conversation must end.
+        """
+        if not self.offer(data):
+            assert isinstance(data, bytes)
+            await self._take(decode(data))
 
     def notify(self, notice: Notice) -> None:
         """Tell the client something, if it understands."""
         if self._is_comity:
             self._put(notice)
+
+    def _offer_presence(self, data: bytes) -> bool:
+        if data[:1] != _AWARENESS:
+            return False
+        frame = decode(data)
+        if isinstance(frame, Awareness):
+            self._room.announce(self._member, frame.entries)
+        return True
 
     def _welcome(self) -> Welcome:
         settings = self._settings
@@ -171,8 +184,6 @@ class Session:
 
     async def _take(self, frame: Frame) -> None:
         match frame:
-            case Awareness(entries):
-                self._room.announce(self._member, entries)
             case SyncStep1(state_vector):
                 await self._answer(state_vector)
             case SyncStep2(update) | Update(update):

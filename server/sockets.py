@@ -1,22 +1,15 @@
-"""What an outbox writes to: a WebSocket, as uvicorn or as any ASGI server offers it."""
+"""A WebSocket from both of its sides, as uvicorn or as any ASGI server offers it."""
 
-import fcntl
-import sys
-import termios
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from .transport import EXTENSION, Sink, UvicornProtocol
 
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
-
-EXTENSION: Final = "comity.socket"
-
-# For a reader that takes nothing: long enough to wake up and read why it was closed.
-LINGER_SECONDS: Final = 5.0
 
 _BINARY: Final = 0x82  # a final frame, binary
 
@@ -46,7 +39,7 @@ def _header(length: int) -> bytes:
     return bytes((_BINARY, 127)) + length.to_bytes(8, "big")
 
 
-class Socket(Protocol):
+class Sender(Protocol):
     """The sending side of an accepted WebSocket."""
 
     def offer(self, packet: Packet) -> bool:
@@ -65,6 +58,30 @@ class Socket(Protocol):
         """Return how many bytes were sent and not yet taken by the system, as far as that is known."""
         ...
 
+
+class Receiver(Protocol):
+    """The receiving side of an accepted WebSocket."""
+
+    async def listen(self, sink: Sink) -> None:
+        """Hand everything that is received to a sink, until the client is gone or ``stop`` was called."""
+        ...
+
+    def pause(self) -> None:
+        """Receive nothing more than what is on its way already."""
+        ...
+
+    def resume(self) -> None:
+        """Receive again."""
+        ...
+
+    def stop(self) -> None:
+        """End ``listen``; what was received before is still handed on when the client is gone."""
+        ...
+
+
+class Socket(Sender, Receiver, Protocol):
+    """An accepted WebSocket."""
+
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, without waiting for a reader that takes nothing."""
         ...
@@ -73,8 +90,36 @@ class Socket(Protocol):
 class AsgiSocket:
     """A socket by the ASGI specification alone: works on every server, one ``send`` at a time."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
         self._send = send
+        self._may_receive = asyncio.Event()
+        self._may_receive.set()
+        self._stopped = asyncio.Event()
+
+    async def listen(self, sink: Sink) -> None:
+        """Receive events one by one."""
+        stopped = asyncio.create_task(self._stopped.wait())
+        receiving = asyncio.create_task(self._pump(sink))
+        try:
+            await asyncio.wait((stopped, receiving), return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                receiving.result()
+        finally:
+            stopped.cancel()
+            receiving.cancel()
+
+    def pause(self) -> None:
+        """Receive no further event."""
+        self._may_receive.clear()
+
+    def resume(self) -> None:
+        """Receive again."""
+        self._may_receive.set()
+
+    def stop(self) -> None:
+        """End ``listen``."""
+        self._stopped.set()
 
     def offer(self, packet: Packet) -> bool:
         """Send nothing: ASGI may always wait."""
@@ -96,74 +141,18 @@ class AsgiSocket:
         """Close the connection."""
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
 
-
-class UvicornProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, which the application finds among its ASGI extensions."""
-
-    _has_moved = False  # whether the peer has sent or taken something since it was last looked at
-    _was_unsent = 0
-
-    async def run_asgi(self) -> None:
-        """Run the application."""
-        cast("Scope", self.scope)["extensions"][EXTENSION] = self
-        await super().run_asgi()
-
-    def close_after_writing(self, code: int, reason: str) -> None:
-        """Send a close frame without waiting for space, and wait at most LINGER_SECONDS for the answer."""
-        self.conn.send_close(code, reason)
-        self.close_sent = True
-        self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes of the peer."""
-        self._has_moved = True
-        super().data_received(data)
-
-    def resume_writing(self) -> None:
-        """Write again: the peer took something."""
-        self._has_moved = True
-        super().resume_writing()
-
-    def send_keepalive_ping(self) -> None:
-        """Send a ping, and note what is sent before it."""
-        super().send_keepalive_ping()
-        self._look()
-
-    def keepalive_timeout(self) -> None:
-        """End a connection whose peer answers no ping, also when there is more to send than it takes.
-
-        A ping waits its turn behind what was sent before it: a peer that takes that, however slowly, has more time.
-        """
-        if self._look():
-            self.pong_timer = self.loop.call_later(self.ping_timeout or 0.0, self.keepalive_timeout)
-            return
-        super().keepalive_timeout()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
-
-    def _look(self) -> bool:
-        """Tell whether the peer has sent or taken something since this was last asked."""
-        if self.transport.is_closing():
-            return False
-        unsent = self.transport.get_write_buffer_size() + _untaken(self.transport.get_extra_info("socket").fileno())
-        has_moved = self._has_moved or unsent < self._was_unsent
-        self._has_moved, self._was_unsent = False, unsent
-        return has_moved
-
-
-def _untaken(handle: int) -> int:
-    """Return how many bytes the system holds that the peer of a TCP socket has not confirmed; 0 if it does not tell."""
-    try:
-        return int.from_bytes(fcntl.ioctl(handle, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
-        return 0
+    async def _pump(self, sink: Sink) -> None:
+        while True:
+            await self._may_receive.wait()
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                return
+            message = event.get("bytes")
+            sink.message(event.get("text", "") if message is None else message)
 
 
 class UvicornSocket:
-    """A socket that writes to uvicorn's transport without a coroutine per message.
+    """A socket on uvicorn's transport, without a coroutine, a task or an event per message.
 
     Frames go past the protocol's own state machine, which keeps no state for whole, uncompressed messages once the
     connection is open. Fan-out costs half of what it does through ASGI, and a reader that stands still can be closed.
@@ -171,6 +160,22 @@ class UvicornSocket:
 
     def __init__(self, protocol: UvicornProtocol) -> None:
         self._protocol = protocol
+
+    async def listen(self, sink: Sink) -> None:
+        """Have the protocol hand on what it receives."""
+        await self._protocol.listen(sink)
+
+    def pause(self) -> None:
+        """Hold back what the protocol has received, and read no more."""
+        self._protocol.hold()
+
+    def resume(self) -> None:
+        """Hand on what was held back, and read again."""
+        self._protocol.release()
+
+    def stop(self) -> None:
+        """End ``listen``."""
+        self._protocol.stop_listening()
 
     def offer(self, packet: Packet) -> bool:
         """Write a packet unless the transport's buffer is full or the connection is ending."""
@@ -205,7 +210,7 @@ class UvicornSocket:
         return protocol.close_sent or protocol.disconnected or protocol.transport.is_closing()
 
 
-def socket_for(scope: Scope, send: Send) -> Socket:
+def socket_for(scope: Scope, receive: Receive, send: Send) -> Socket:
     """Return the best socket that the server of a connection offers."""
     protocol = scope.get("extensions", {}).get(EXTENSION)
-    return AsgiSocket(send) if protocol is None else UvicornSocket(protocol)
+    return AsgiSocket(receive, send) if protocol is None else UvicornSocket(protocol)

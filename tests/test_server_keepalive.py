@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from comity.crdt_types.wire import STEP1, encode_sync
-from comity.server import sockets
+from comity.server import transport
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
@@ -51,7 +51,7 @@ async def _asking(server: ServerHere) -> AsyncGenerator[asyncio.StreamReader]:
 
 
 async def test_keepalive_leaves_a_slow_reader_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(transport, "LINGER_SECONDS", 0.1)
     async with in_process_server(tmp_path, ping_interval=0.1, ping_timeout=0.5) as server:
         await _fill(server)
         received = 0
@@ -64,7 +64,7 @@ async def test_keepalive_leaves_a_slow_reader_alone(tmp_path: Path, monkeypatch:
 
 
 async def test_keepalive_ends_a_connection_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(transport, "LINGER_SECONDS", 0.1)
     async with in_process_server(tmp_path, ping_interval=0.1, ping_timeout=0.5) as server:
         await _fill(server)
         await eventually(lambda: server.hub.rooms[0].connections == 0)

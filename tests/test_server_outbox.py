@@ -186,8 +186,14 @@ STEPS: Final = ["edit", "edit", "delete", "tell", "tell", "hold", "read", "ack",
 @example([*["edit"] * 12, "hold", *["tell"] * 6, "read", "turn", "turn", "turn"])
 async def test_outbox_tells_everything_in_whatever_order_things_happen(steps: list[str]) -> None:
     room, pipe, n, in_flight = _Room(), _Pipe(), 0, 0
-    outbox = Outbox(pipe, room, limit=200, stall_seconds=1000, on_stall=lambda: pytest.fail("stalled"))
-    writer = asyncio.create_task(outbox.run())
+    outbox = Outbox(
+        pipe,
+        room,
+        limit=200,
+        stall_seconds=1000,
+        on_stall=lambda: pytest.fail("stalled"),
+        on_failure=lambda error: pytest.fail(repr(error)),
+    )
     for step in [*steps, *["tell"] * len(steps), "read"]:
         match step:
             case "edit" | "delete":
@@ -213,14 +219,19 @@ async def test_outbox_tells_everything_in_whatever_order_things_happen(steps: li
     await eventually(lambda: pipe.acks[-1:] == ([n] if n else []))
     await eventually(lambda: room.clock == 0 or (7 in pipe.presence and pipe.presence[7].clock == room.clock))
     assert pipe.acks == sorted(pipe.acks)
-    writer.cancel()
-    await asyncio.gather(writer, return_exceptions=True)
+    await outbox.close()
 
 
 async def test_outbox_that_has_caught_up_or_ended_is_watched_no_more() -> None:
     room, pipe, stalls = _Room(), _Pipe(), list[None]()
-    outbox = Outbox(pipe, room, limit=10, stall_seconds=0.1, on_stall=lambda: stalls.append(None))
-    writer = asyncio.create_task(outbox.run())
+    outbox = Outbox(
+        pipe,
+        room,
+        limit=10,
+        stall_seconds=0.1,
+        on_stall=lambda: stalls.append(None),
+        on_failure=lambda error: pytest.fail(repr(error)),
+    )
 
     def fall_behind() -> None:
         pipe.open.clear()
@@ -235,8 +246,7 @@ async def test_outbox_that_has_caught_up_or_ended_is_watched_no_more() -> None:
         pipe.open.set()
         await eventually(lambda: not outbox.is_behind)
     fall_behind()
-    writer.cancel()
-    await asyncio.gather(writer, return_exceptions=True)
+    await outbox.close()
     assert not outbox.is_behind
     await asyncio.sleep(0.2)  # nothing comes of the time that was running
     assert not stalls
