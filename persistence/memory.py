@@ -30,6 +30,9 @@ class _Room:
     def last(self) -> int:
         return self.log[-1].seq if self.log else 0
 
+    def row(self, name: str) -> RoomRow:
+        return RoomRow(name, self.lineage, self.created, self.last, self.log[-1].at if self.log else None)
+
     def after(self, seq: int) -> list[Record]:
         first = self.log[0].seq if self.log else 1
         return self.log[max(seq + 1 - first, 0) :]
@@ -106,7 +109,7 @@ class MemoryStore:
 
     async def rooms(self) -> list[RoomRow]:
         """Return all rooms; see ``Store.rooms``."""
-        return [RoomRow(name, held.lineage, held.created, held.last) for name, held in sorted(self._opened().items())]
+        return [held.row(name) for name, held in sorted(self._opened().items())]
 
     def _opened(self) -> dict[str, _Room]:
         if not self._open:

@@ -30,16 +30,16 @@ CREATE: Final = """
 # (name) -> lineage as bytes, sound
 ROOM: Final = f"SELECT CAST(lineage AS BLOB), {_SOUND_ROOM} FROM rooms WHERE name = ?1"
 
-# (name) -> the last sequence number, no row for a room never created
-LAST: Final = f"SELECT {_LAST} FROM rooms WHERE name = ?1"
+# (name) -> its id and its last sequence number, no row for a room never created
+LAST: Final = f"SELECT id, {_LAST} FROM rooms WHERE name = ?1"
 
-# An `Append` as it is. A sequence number that is not the next finds no room, and NULL violates a constraint.
-APPEND: Final = f"""
-    INSERT INTO updates (room, seq, at, checksum, author, "update")
-    VALUES (
-        (SELECT id FROM rooms WHERE name = ?1 AND ?2 = {_LAST} + 1),
-        ?2, ?5, comity_checksum(CAST(?1 AS BLOB), ?2, CAST(?4 AS BLOB), ?5, ?3), ?4, ?3
-    )"""
+
+# (room, seq, at, checksum, author, update), for each of some updates: one statement is one trip out of the interpreter
+def append(count: int) -> str:
+    """Return the statement that stores a number of updates."""
+    rows = ", ".join(["(?, ?, ?, ?, ?, ?)"] * count)
+    return f'INSERT INTO updates (room, seq, at, checksum, author, "update") VALUES {rows}'
+
 
 # (name, seq, state, at); inserts nothing when the log does not reach seq
 SNAPSHOT: Final = f"""
@@ -89,5 +89,8 @@ RECORDS: Final = f"""
         {_SOUND_UPDATE}
     FROM updates WHERE room = {_ROOM} AND seq > ?2 ORDER BY seq LIMIT ?3"""
 
+# The columns before the blob, of the one row that an index leads to: listing costs the same however large updates are.
+_UPDATED: Final = "(SELECT CAST(at AS INTEGER) FROM updates WHERE room = rooms.id ORDER BY seq DESC LIMIT 1)"
+
 # -> the fields of `RoomRow`
-ROOMS: Final = f"SELECT name, lineage, created, {_LAST} FROM rooms ORDER BY name"
+ROOMS: Final = f"SELECT name, lineage, created, {_LAST}, {_UPDATED} FROM rooms ORDER BY name"

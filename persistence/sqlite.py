@@ -3,10 +3,11 @@
 import sqlite3
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import aiosqlite
 
@@ -45,8 +46,29 @@ WAL_LIMIT: Final = 64 * 1024 * 1024
 RETIRE_BATCH: Final = 5_000
 
 
+# Updates stored by one statement, each of whose lengths SQLite keeps prepared.
+STATEMENT_ROWS: Final = 32
+
+# Rooms whose end is remembered: 100 bytes each, for those that are written to.
+MAX_TAILS: Final = 20_000
+
+
+class _Tail(NamedTuple):
+    """Where a room's log ends."""
+
+    room: int
+    last: int
+
+
+class _Record(NamedTuple):
+    """An update as it is stored, but for its checksum."""
+
+    room: int
+    entry: Append
+
+
 class _AtomicConnection(sqlite3.Connection):
-    """A connection whose ``executemany`` is one transaction, all rows or none.
+    """A connection whose ``executemany`` stores updates in one transaction, all or none.
 
     All other statements commit by themselves, so no transaction is ever left open between two trips to the
     thread that owns the connection: a batch is one trip, and a cancelled caller cannot leave half of one
@@ -54,9 +76,17 @@ class _AtomicConnection(sqlite3.Connection):
     """
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        rows = [_stored(record) for record in parameters]
+        if len(rows) <= STATEMENT_ROWS:
+            return self.execute(queries.append(len(rows)), list(chain.from_iterable(rows)))
         self.execute("BEGIN IMMEDIATE")
         with self:
-            return super().executemany(sql, parameters)
+            return super().executemany(sql, rows)
+
+
+def _stored(record: _Record) -> tuple[Any, ...]:
+    (name, seq, update, author, at), room = record.entry, record.room
+    return room, seq, at, checksum(name.encode(), seq, author.encode(), at, update), author, update
 
 
 class SqliteStore:
@@ -75,6 +105,7 @@ class SqliteStore:
         self._durability: Durability = durability
         self._stack = AsyncExitStack()
         self._connections: tuple[aiosqlite.Connection, aiosqlite.Connection] | None = None
+        self._tails: dict[str, _Tail] = {}  # of rooms that were written to: nobody else writes
 
     async def __aenter__(self) -> Self:
         """Lock, open and migrate the database.
@@ -126,11 +157,10 @@ class SqliteStore:
         if not batch:
             return
         with self._translated():
-            try:
-                await self._writes.executemany(queries.APPEND, batch)
-            except sqlite3.IntegrityError:
-                await self._check_sequence(batch)
-                raise
+            tails, records = await self._follow(batch)
+            self._tails = {}  # until it is known what became of them
+            await self._writes.executemany(queries.append(1), records)
+            self._tails = tails
 
     async def snapshot(self, room: str, seq: int, state: bytes, at: int) -> None:
         """Store a snapshot; see ``Store.snapshot``."""
@@ -174,17 +204,27 @@ class SqliteStore:
         rows = await self._reads.execute_fetchall(queries.LOAD, (room, skip))
         return sorted((Row(*row) for row in rows), key=itemgetter(0, 1))
 
-    async def _check_sequence(self, batch: Sequence[Append]) -> None:
-        last = {room: await self._last(room) for room in {entry.room for entry in batch}}
-        for room, seq, *_ in batch:
-            known = last[room]
-            if known is None or seq != known + 1:
-                raise sequence_error(room, seq, known)
-            last[room] = seq
+    async def _follow(self, batch: Sequence[Append]) -> tuple[dict[str, _Tail], list[_Record]]:
+        """Return where rooms end after a batch, and what to store. Raises SequenceError."""
+        tails, records = self._tails, []
+        if len(tails) > MAX_TAILS:
+            tails = {}
+        for entry in batch:
+            tail = tails.get(entry.room) or await self._tail(entry.room)
+            if tail is None or entry.seq != tail.last + 1:
+                self._tails = {}
+                raise sequence_error(entry.room, entry.seq, None if tail is None else tail.last)
+            tails[entry.room] = _Tail(tail.room, entry.seq)
+            records.append(_Record(tail.room, entry))
+        return tails, records
 
     async def _last(self, room: str) -> int | None:
+        tail = await self._tail(room)
+        return None if tail is None else tail.last
+
+    async def _tail(self, room: str) -> _Tail | None:
         rows = await self._writes.execute_fetchall(queries.LAST, (room,))
-        return next((int(last) for (last,) in rows), None)
+        return next((_Tail(*row) for row in rows), None)
 
     async def _connect(self, stack: AsyncExitStack) -> aiosqlite.Connection:
         connection = await stack.enter_async_context(

@@ -94,12 +94,13 @@ class Record(NamedTuple):
 
 
 class RoomRow(NamedTuple):
-    """A room in a listing; ``seq`` is its last update's."""
+    """A room in a listing; ``seq`` and ``updated`` (ms) are its last update's, 0 and None before its first."""
 
     room: str
     lineage: str
     created: int
     seq: int
+    updated: int | None
 
 
 class Loaded(NamedTuple):

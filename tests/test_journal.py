@@ -105,6 +105,25 @@ async def test_journal_commits_one_turn_at_once() -> None:
         assert store.commits == [10]
 
 
+async def test_journal_tells_of_each_commit_and_of_what_waits_for_one() -> None:
+    told: list[tuple[int, float]] = []
+    async with GatedStore() as store:
+        await fill_open(store)
+        async with Journal(store, on_commit=lambda updates, seconds: told.append((updates, seconds))) as journal:
+            journal.append(entry(1, b"x" * 10), nothing)
+            journal.append(entry(2, b"x" * 20), nothing)
+            assert journal.pending_bytes == 30 + 2 * ENTRY_BYTES
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            journal.append(entry(3), nothing)
+            assert told == []
+            store.gate.set()
+            await journal.flush()
+            await journal.flush()  # with nothing to commit
+            assert journal.pending_bytes == 0
+    assert [updates for updates, _ in told] == [2, 1]
+    assert all(seconds > 0 for _, seconds in told)
+
+
 async def test_barrier_is_passed_at_once_when_nothing_is_pending() -> None:
     passed: list[str] = []
     async with MemoryStore() as store, Journal(store) as journal:

@@ -200,10 +200,11 @@ class StoreAcceptance(ABC):
         async with self.make(tmp_path) as store:
             await fill(store, "b", b"one", b"three")
             await fill(store, "a")
+            await store.append(appends("b", 3, b"five", at=7))
             await store.snapshot("b", 1, b"state", 1)
             assert await store.rooms() == [
-                ("a", "lineage of a", 1, 0),
-                ("b", "lineage of b", 1, 2),
+                ("a", "lineage of a", 1, 0, None),
+                ("b", "lineage of b", 1, 3, 7),
             ]
 
     async def test_contents_outlive_leaving(self, tmp_path: Path) -> None:
