@@ -30,6 +30,7 @@ from comity.crdt_types.wire import (
     Ack,
     Denied,
     Frame,
+    Notice,
     Presence,
     QueryAwareness,
     Reject,
@@ -155,6 +156,7 @@ class Connection:
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
         self._presences: dict[int, Presence] = {}
+        self._retry_after: float | None = None  # what the server asked for before it ended the connection
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -174,7 +176,9 @@ class Connection:
             raise group.exceptions[0] from None
         finally:
             self._owner.awareness.attach(None)
-        raise error_for(self._socket.close_code or 0, self._socket.close_reason or "", self._socket_name)
+        error = error_for(self._socket.close_code or 0, self._socket.close_reason or "", self._socket_name)
+        error.retry_after = self._retry_after
+        raise error
 
     def drop(self) -> None:
         """Cut the connection at once; `run` ends then."""
@@ -292,8 +296,10 @@ class Connection:
                 self._owner.awareness.renew()
             case Denied(reason):
                 raise error_for(4403, reason, self._socket_name)
+            case Notice(_, _, retry_after):
+                self._retry_after = retry_after  # the rest the close code will say again
             case _:
-                pass  # a notice only tells what the close code will say again
+                pass
 
     async def _take_update(self, update: bytes) -> None:
         """Apply an update; one that comes before the answer to our step 1 builds on that, and waits for it."""

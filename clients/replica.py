@@ -26,7 +26,7 @@ from comity.crdt_types.errors import (
 from comity.crdt_types.replication import Status
 from comity.crdt_types.wire import Welcome
 
-from .backoff import delays
+from .backoff import delays, requested
 from .changestream import ChangeStream
 from .connection import Connection, dial, room_url
 from .journal import Journal
@@ -295,10 +295,12 @@ class Replica:
         waits = delays()
         while True:
             await self._online.wait()
+            asked = 0.0
             try:
                 await self._converse()
             except ComityError as error:
                 self._set_status("offline")
+                asked = requested(error.retry_after)
                 if is_permanent(error.close_code):
                     logger.error("room %s: the server refused: %s", self.room, error)
                     raise
@@ -306,8 +308,7 @@ class Replica:
             if self._was_live:
                 self._was_live = False
                 waits = delays()
-            if self._online.is_set():
-                await asyncio.sleep(next(waits))
+            await asyncio.sleep(asked + (next(waits) if self._online.is_set() else 0.0))
 
     async def _converse(self) -> None:
         try:

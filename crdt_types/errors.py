@@ -40,12 +40,24 @@ class ComityError(Exception):
         what: what happened, one clause.
         subject: the thing it happened to: a room, a field, a file.
         remedy: what the reader can do about it.
+        limit: the name of the limit that was exceeded, if it was one.
+        retry_after: in how many seconds another attempt may do better, if that is known.
     """
 
-    def __init__(self, what: str, *, subject: str = "", remedy: str = "") -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        subject: str = "",
+        remedy: str = "",
+        limit: str = "",
+        retry_after: float | None = None,
+    ) -> None:
         self.what = what
         self.subject = subject
         self.remedy = remedy
+        self.limit = limit
+        self.retry_after = retry_after
         head = f"{subject}: {what}" if subject else what
         super().__init__(f"{head}; {remedy}" if remedy else head)
 

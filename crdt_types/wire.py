@@ -113,10 +113,14 @@ class Reject(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something a client should know: its code is a close code that may follow."""
+    """Something a client should know: its code is a close code that may follow.
+
+    retry_after tells in how many seconds to come back, if the connection ends; None leaves that to the client.
+    """
 
     code: int
     text: str
+    retry_after: float | None = None
 
 
 class Token(NamedTuple):

@@ -9,14 +9,19 @@ from comity.crdt_types.errors import ComityError, DrainingError, StorageError
 from comity.persistence.sqlite import SqliteStore
 from comity.persistence.store import Store
 
-from .archive import Archive
 from .auth import Policy
-from .connection import ROUTE, Connection
-from .hub import Hub
-from .origins import doorkeeper
+from .hocuspocus.connection import ROUTE as HOCUSPOCUS_ROUTE
+from .hocuspocus.connection import HocuspocusConnection
+from .monitoring.metrics import Metrics
+from .monitoring.pulse import Pulse
 from .pages import Pages, refuse
+from .rooms.archive import Archive
+from .rooms.hub import Hub
+from .sessions.connection import ROUTE, Connection
 from .settings import Settings
-from .sockets import Receive, Scope, Send
+from .transport.admission import Gate
+from .transport.origins import doorkeeper
+from .transport.sockets import Receive, Scope, Send
 
 DATABASE: Final = "comity.sqlite3"
 
@@ -35,10 +40,12 @@ class App:
         self.settings: Final = settings
         self.archive: Final = Archive(store or SqliteStore(settings.data / DATABASE, durability=settings.durability))
         self.hub: Final = Hub(self.archive, settings)
+        self.gate: Final = Gate(settings, self.hub.refusals)
         self._policy = Policy(settings.anyone)
         self._doorkeeper = doorkeeper(settings.host, settings.origins, insecure=settings.insecure)
-        self._pages = Pages(self.hub, self._policy)
-        self._connections: set[Connection] = set()
+        self._pulse = Pulse()
+        self._connections: set[Connection | HocuspocusConnection] = set()
+        self._pages = Pages(self.hub, self._policy, Metrics(self.hub, self._pulse, self._connections))
         self._left = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -47,6 +54,7 @@ class App:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.archive)
             await stack.enter_async_context(self.hub)
+            await stack.enter_async_context(self._pulse)
             self._stack = stack.pop_all()
         self._pages.is_open = True
         return self
@@ -63,15 +71,18 @@ class App:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        objection = self._doorkeeper.objection(scope["headers"])
+        objection = self._doorkeeper.objection(scope["headers"], tells=Pages.tells(scope))
         if objection is not None and not Pages.is_open_to_all(scope):
             await refuse(scope, receive, send, 403, objection)
         elif scope["type"] == "http":
             await self._pages(scope, receive, send)
         elif scope["path"].startswith(ROUTE):
-            await self._connect(scope, receive, send)
+            await self._connect(Connection, scope, receive, send)
+        elif scope["path"].rstrip("/") == HOCUSPOCUS_ROUTE:
+            await self._connect(HocuspocusConnection, scope, receive, send)
         else:
-            await refuse(scope, receive, send, 404, f"WebSockets are served at {ROUTE}<room>")
+            said = f"WebSockets are served at {ROUTE}<room>, those of Hocuspocus at {HOCUSPOCUS_ROUTE}"
+            await refuse(scope, receive, send, 404, said)
 
     async def drain(self) -> None:
         """Send everyone away, in peace: what came in so far is committed and acknowledged first."""
@@ -102,13 +113,21 @@ class App:
             self._left.clear()
             await self._left.wait()
 
-    async def _connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _connect(
+        self, kind: type[Connection | HocuspocusConnection], scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        address = self.gate.forwarded(scope)
+        if not self.gate.enter(address):
+            await refuse(scope, receive, send, 429, "there are too many connections from your address")
+            return
         await receive()  # websocket.connect
-        connection = Connection(self.hub, self._policy, scope, receive, send)
+        connection = kind(self.hub, self._policy, scope, receive, send)
         self._connections.add(connection)
+        self.hub.opened[connection.kind] += 1
         try:
             await connection.run()
         finally:
+            self.gate.leave(address)
             self._connections.discard(connection)
             self._left.set()
 

@@ -1,24 +1,27 @@
-"""What the server says over HTTP: the live page, its health, and the list of rooms."""
+"""What the server says over HTTP: the live page, its health, its metrics, and the list of rooms."""
 
 from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from comity.crdt_types.errors import StorageError
 
 from .auth import ANONYMOUS, Action, Policy, access
-from .hub import Hub
-from .sockets import Event, Receive, Scope, Send
+from .monitoring.metrics import Metrics
+from .rooms.hub import Hub
+from .transport.sockets import Event, Receive, Scope, Send
 
 DASHBOARD: Final = Path(__file__).parent / "dashboard"
 
 # What is asked by machines that know the server by any name: probes of containers and load balancers.
 OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})
+# What tells of rooms and of those in them.
+TELLING: Final = frozenset({"/api/rooms", "/metrics"})
 
 # The page runs nothing but its own files and talks to nobody but this server.
 HEADERS: Final = (
@@ -37,15 +40,17 @@ HEADERS: Final = (
 class Pages:
     """An ASGI application for everything that is not a WebSocket."""
 
-    def __init__(self, hub: Hub, policy: Policy) -> None:
+    def __init__(self, hub: Hub, policy: Policy, metrics: Metrics) -> None:
         self.is_open = False
         self._hub = hub
         self._policy = policy
+        self._metrics = metrics
         self._app = Starlette(
             routes=[
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/api/rooms", self._rooms),
+                Route("/metrics", self._measured),
                 Mount("/", StaticFiles(directory=DASHBOARD, html=True)),
             ]
         )
@@ -64,6 +69,11 @@ class Pages:
     def is_open_to_all(scope: Scope) -> bool:
         """Tell whether a request is one that any host name and any page may make."""
         return scope["type"] == "http" and scope["path"] in OPEN_TO_ALL
+
+    @staticmethod
+    def tells(scope: Scope) -> bool:
+        """Tell whether a request asks for what no page of another site may learn."""
+        return scope["type"] == "http" and scope["path"] in TELLING
 
     async def _healthz(self, _request: Request) -> PlainTextResponse:
         return PlainTextResponse("ok\n")
@@ -84,6 +94,10 @@ class Pages:
             answer["error"] = str(failed)
         return JSONResponse(answer, 200 if ready else 503)
 
+    async def _measured(self, request: Request) -> Response:
+        content, media_type = await self._metrics.page(request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": media_type})
+
     async def _rooms(self, _request: Request) -> JSONResponse:
         try:
             rows = await self._hub.archive.rooms()
@@ -96,7 +110,7 @@ class Pages:
                 "live": False,
                 "connections": 0,
                 "seq": row.seq,
-                "updated": None,
+                "updated": row.updated,
             }
             for row in rows
         }
@@ -107,8 +121,9 @@ class Pages:
                 live=True,
                 connections=room.connections,
                 seq=room.seq,
-                updated=room.updated,
             )
+            if room.updated is not None:
+                known["updated"] = room.updated
         return JSONResponse({"rooms": [listed[name] for name in sorted(listed) if self._may_read(name)]})
 
     def _may_read(self, room: str) -> bool:

@@ -6,12 +6,13 @@ Each is an option of ``comity serve`` or an environment variable of its name in 
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from comity.crdt_types.limits import MAX_DEPTH, MAX_NAME, MAX_READ_DEPTH, MAX_VALUE_BYTES
 
 from .auth import Anyone
+from .transport.addresses import networks
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -50,6 +51,35 @@ DRAIN_SECONDS: Final = 5.0
 PING_INTERVAL: Final = 20.0
 # Two lost packets' worth of retransmission, and a laptop's short sleep.
 PING_TIMEOUT: Final = 20.0
+# Off: whoever only watches is idle by nature, and pings find those that are gone.
+IDLE_TIMEOUT: Final = 0.0
+# Our clients merge the edits of a turn: a program that writes 20,000 a second sends 200 messages. Where each edit is a
+# message it costs some 12 microseconds: at this rate an eighth of a core.
+CONNECTION_MESSAGES: Final = 10_000.0
+# More than edits ever come to: a program that writes 20,000 a second sends 1 MB.
+CONNECTION_BYTES: Final = 16.0 * MIB
+# An agent has a connection for each room that it has open, and is seldom busy in more than a few.
+PRINCIPAL_MESSAGES: Final = 4 * CONNECTION_MESSAGES
+PRINCIPAL_BYTES: Final = 4 * CONNECTION_BYTES
+# A program that fills a room when it starts is done within it.
+BURST_SECONDS: Final = 10.0
+# Whoever has all of a room must be able to give it back in one message; in memory it takes several times as much.
+MAX_DOCUMENT: Final = MAX_MESSAGE
+# A room takes some 10 KiB and its document: those that nobody is in come to 100 MiB at this number, if they are small.
+MAX_ROOMS: Final = 10_000
+# As many as the system lets the process have open files, but for some that the database and the logs need.
+MAX_CONNECTIONS: Final = None
+# An office behind one address: 200 people with five rooms each.
+ADDRESS_CONNECTIONS: Final = 1_000
+# Each is a place in a room, with all that a connection has there; an application with more of them opens a second
+# socket.
+HOCUSPOCUS_DOCUMENTS: Final = 100
+# A token may have to be fetched from somewhere first; Hocuspocus itself gives as long.
+HOCUSPOCUS_OPEN_SECONDS: Final = 60.0
+# Several times what a request of some hundred bytes takes on the worst of networks.
+REQUEST_SECONDS: Final = 10.0
+# What browsers, and the proxies in between, ever put into a request's head is below half of it.
+REQUEST_BYTES: Final = 64 * KIB
 # For good: history is what makes edits attributable and reversible.
 HISTORY_DAYS: Final = None
 # A quiet server: what an operator must act on, nothing per message.
@@ -106,6 +136,59 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=DRAIN_SECONDS, gt=0, description="How long shutting down may take.")
     ping_interval: float = Field(default=PING_INTERVAL, gt=0, description="Seconds between pings to a client.")
     ping_timeout: float = Field(default=PING_TIMEOUT, gt=0, description="Seconds that a client has to answer a ping.")
+    idle_timeout: float = Field(
+        default=IDLE_TIMEOUT,
+        ge=0,
+        description="Seconds without a word, in a room that rests, after which a connection is closed; 0 is never.",
+    )
+    connection_messages: float = Field(
+        default=CONNECTION_MESSAGES,
+        ge=0,
+        description="Messages that one connection may send per second; 0 is any number.",
+    )
+    connection_bytes: float = Field(
+        default=CONNECTION_BYTES, ge=0, description="Bytes that one connection may send per second; 0 is any number."
+    )
+    principal_messages: float = Field(
+        default=PRINCIPAL_MESSAGES,
+        ge=0,
+        description="Messages that all connections of one principal may send per second; 0 is any number.",
+    )
+    principal_bytes: float = Field(
+        default=PRINCIPAL_BYTES,
+        ge=0,
+        description="Bytes that all connections of one principal may send per second; 0 is any number.",
+    )
+    burst_seconds: float = Field(
+        default=BURST_SECONDS, gt=0, description="Seconds' worth of these rates that may come at once after a pause."
+    )
+    max_document: int = Field(
+        default=MAX_DOCUMENT, ge=0, description="Largest document of a room, in bytes as stored; 0 is any size."
+    )
+    max_rooms: int = Field(default=MAX_ROOMS, ge=0, description="Rooms that may be in memory; 0 is any number.")
+    max_connections: int | None = Field(
+        default=MAX_CONNECTIONS,
+        ge=1,
+        description="Connections that may be open; unset is as many as the system's limit of open files allows.",
+    )
+    address_connections: int = Field(
+        default=ADDRESS_CONNECTIONS, ge=0, description="Connections that one address may have open; 0 is any number."
+    )
+    hocuspocus_documents: int = Field(
+        default=HOCUSPOCUS_DOCUMENTS, ge=1, description="Documents that one Hocuspocus connection may have open."
+    )
+    hocuspocus_open_seconds: float = Field(
+        default=HOCUSPOCUS_OPEN_SECONDS,
+        gt=0,
+        description="How long a Hocuspocus connection may have opened no document.",
+    )
+    trusted_proxies: str = Field(
+        default="", description="Addresses or networks of proxies, separated by commas, that tell whom they speak for."
+    )
+    request_seconds: float = Field(default=REQUEST_SECONDS, gt=0, description="How long a request may take to arrive.")
+    request_bytes: int = Field(
+        default=REQUEST_BYTES, ge=KIB, description="Largest first line and headers of a request, in bytes."
+    )
     history_days: float | None = Field(
         default=HISTORY_DAYS,
         gt=0,
@@ -114,3 +197,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default=LOG_LEVEL, description="The least severe messages to log."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: str) -> str:
+        for each in networks(proxies):
+            if not each.prefixlen:
+                raise ValueError("a proxy must be named: whoever is trusted may pass for any address")
+        return proxies

@@ -1,6 +1,7 @@
 """The parts of the client that need no server."""
 
 import asyncio
+import math
 import random
 import time
 import weakref
@@ -8,7 +9,7 @@ from itertools import islice
 
 import pytest
 
-from comity.clients.backoff import FIRST_DELAY, LONGEST_DELAY, delays
+from comity.clients.backoff import FIRST_DELAY, LONGEST_DELAY, delays, requested
 from comity.clients.changestream import MAX_BACKLOG, ChangeStream
 from comity.clients.connection import room_url
 from comity.clients.milestone import Milestone
@@ -63,6 +64,13 @@ def test_delays_grow_to_a_bound_and_are_spread() -> None:
     assert one != two
     assert one[0] <= FIRST_DELAY
     assert LONGEST_DELAY / 2 <= one[-1] <= LONGEST_DELAY
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"), [(None, 0), (1.5, 1.5), (-1, 0), (math.nan, 0), (math.inf, 3600), (7200, 3600)]
+)
+def test_delays_hold_to_what_a_server_asks_for_within_reason(asked: float | None, waited: float) -> None:
+    assert requested(asked) == waited
 
 
 def test_room_url_quotes_the_room_and_the_agent() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from comity.crdt_types.errors import ProtocolError
 from comity.server.auth import ANONYMOUS, MAX_NAME, Action, Policy, Principal, access, claimed
-from comity.server.origins import doorkeeper, is_loopback
+from comity.server.transport.origins import doorkeeper, is_loopback
 
 EVERYTHING = frozenset(Action)
 

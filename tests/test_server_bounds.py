@@ -34,8 +34,8 @@ from comity.crdt_types.varint import write_bytes
 from comity.crdt_types.wire import Reject, Welcome
 from comity.persistence.memory import MemoryStore
 from comity.persistence.store import Append
-from comity.server.bounds import REFUSALS, Bounds
-from comity.server.vetting import vet
+from comity.server.rooms.bounds import REFUSALS, Bounds
+from comity.server.rooms.vetting import vet
 from tests.support.profiles import examples
 from tests.support.raw import RawClient, raw_client
 from tests.support.server import in_process_server, running_server

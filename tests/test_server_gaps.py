@@ -6,9 +6,14 @@ from typing import Any
 
 import pycrdt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from comity.crdt_types import Counter, Log, Map, State, StateDocument, Text
 from comity.persistence.memory import MemoryStore
+from comity.server.rooms.document import Document
+from comity.server.rooms.gaps import holds
+from tests.support.profiles import examples
 from tests.support.raw import RawClient, raw_client
 from tests.support.server import in_process_server
 
@@ -124,3 +129,23 @@ async def test_gaps_keep_an_update_from_everyone_until_its_past_has_come(tmp_pat
             await late.sync()
             assert late.value() == other.value() == "undisturbed still"
         assert str((await stored(store)).text("t").value) == "undisturbed still"
+
+
+@settings(max_examples=examples(60, 2000))
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 30), st.integers(1, 4)), max_size=12), st.integers(0, 12))
+def test_holds_is_whether_applying_would_change_nothing(steps: list[tuple[bool, int, int]], known: int) -> None:
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    text = doc.get("t", type=pycrdt.Text)
+    updates = [doc.get_update()]
+    for is_deletion, place, length in steps:
+        start = place % (len(text) + 1)
+        if is_deletion:
+            del text[start : min(start + length, len(text))]
+        else:
+            text.insert(start, "x" * length)
+        updates.append(doc.get_update())
+    document = Document(updates[: known + 1])
+    state = document.state_vector()
+    for update in updates:
+        would_change = Document([document.state()]).apply(update) is not None
+        assert holds(update, state, document.diff(state)) is not would_change

@@ -75,6 +75,11 @@ async def test_http_lists_rooms(tmp_path: Path) -> None:
         (stored,) = (await _get(server, "/api/rooms")).json()["rooms"]
         assert stored["lineage"] == written["lineage"]
         assert (stored["live"], stored["connections"], stored["seq"]) == (False, 0, 1)
+        assert 1_600_000_000_000 < stored["updated"] <= written["updated"]
+        async with raw_client(server.url, "shared/x") as client:
+            await client.sync()
+            (loaded,) = (await _get(server, "/api/rooms")).json()["rooms"]
+        assert (loaded["live"], loaded["updated"]) == (True, stored["updated"])
 
 
 async def test_http_rooms_are_read_only(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from comity.persistence.compaction import TAIL_FLOOR
 from comity.persistence.memory import MemoryStore
 from comity.persistence.store import Loaded
 from comity.server.app import DATABASE
-from comity.server.upkeep import RESTING_TAIL
+from comity.server.rooms.upkeep import RESTING_TAIL
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually

@@ -1,6 +1,8 @@
 """Bad input: whatever a connection sends, the worst it can end is itself."""
 
 import asyncio
+import operator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +27,9 @@ from comity.crdt_types.wire import (
     encode_awareness,
     encode_sync,
 )
-from comity.server.document import Document
-from comity.server.vetting import vet
+from comity.server.rooms.document import Document
+from comity.server.rooms.vetting import vet
+from tests.support.gated import SlowCreation
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
@@ -201,8 +204,11 @@ async def test_input_that_the_engine_fails_on_leaves_the_room_as_it_was(tmp_path
 async def test_input_that_a_turn_fails_on_is_never_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    failures = iter((False, True))  # together, and then when what they changed one by one is merged for the log
+
     def fail(*_updates: bytes) -> bytes:
-        monkeypatch.undo()
+        if next(failures):
+            monkeypatch.undo()
         raise MemoryError
 
     async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as other:
@@ -228,6 +234,37 @@ async def test_input_that_a_turn_fails_on_is_never_acknowledged(
             assert late.value() == other.value() == "kept others go on"
 
 
+@pytest.mark.parametrize("error", [MemoryError, ValueError], ids=["engine", "undecodable"])
+async def test_input_that_fails_as_a_batch_is_applied_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*_updates: bytes) -> bytes:
+        monkeypatch.undo()
+        raise error
+
+    async with (
+        in_process_server(tmp_path) as server,
+        raw_client(server.url, "x") as other,
+        raw_client(server.url, "x", agent="client", answers=False) as client,
+    ):
+        await client.sync()
+        await other.sync()
+        await client.edit("one ")
+        await client.durable()
+        room = server.hub.rooms[0]
+        member = next(each for each in room.members if each.author == "client")
+        monkeypatch.setattr(pycrdt, "merge_updates", fail)
+        updates = [client.change(text) for text in ("two ", "three ", "four ")]
+        for update in updates:
+            room.receive(member, update, vet(update))
+        await other.until(lambda: other.value() == "one two three four ")
+        await client.edit("five")
+        await client.durable()
+        async with raw_client(server.url, "x") as late:
+            await late.sync()
+            assert late.value() == "one two three four five"
+
+
 async def test_input_of_one_client_that_is_bad_does_not_undo_what_it_sent_before(tmp_path: Path) -> None:
     async with in_process_server(tmp_path) as server:
         async with raw_client(server.url, "x", answers=False) as client:
@@ -238,3 +275,19 @@ async def test_input_of_one_client_that_is_bad_does_not_undo_what_it_sent_before
         async with raw_client(server.url, "x") as late:
             await late.sync()
             assert late.value() == "0 1 2 3 4 "
+
+
+async def test_input_of_a_client_that_vanished_is_taken_although_nothing_can_be_sent_to_it(tmp_path: Path) -> None:
+    store = SlowCreation()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, "x") as other:
+        async with raw_client(server.url, "x") as client:
+            await client.sync()
+            await client.edit("goodbye")  # takes its time: the room is new
+            await store.asked.wait()
+            client.vanish()
+        for clock in range(1, 7):  # which nobody reads there any more, so that sending fails
+            entry = Presence(1, clock, "{}")
+            await other.announce([entry])
+            await other.until(partial(operator.contains, other.presence.values(), entry))
+        store.go_on.set()
+        await other.until(lambda: other.value() == "goodbye")

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from comity.crdt_types.wire import STEP1, encode_sync
-from comity.server import transport
+from comity.server.transport import websocket as transport
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
@@ -72,3 +72,4 @@ async def test_keepalive_ends_a_connection_that_takes_nothing(tmp_path: Path, mo
             await reader.readexactly(1)
             assert server.hub.rooms[0].connections == 1
             await eventually(lambda: server.hub.rooms[0].connections == 0)
+            assert server.hub.refusals == {"ping_timeout": 1}

@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from comity.crdt_types.wire import UPDATE, Ack, Presence, Update, decode, encode_awareness, encode_sync
-from comity.server.outbox import Outbox
-from comity.server.sockets import Packet
+from comity.server.monitoring.tally import Tally
+from comity.server.rooms.outbox import Outbox
+from comity.server.transport.sockets import Packet
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
@@ -108,6 +109,7 @@ class _Pipe:
 
     def __init__(self) -> None:
         self.doc: pycrdt.Doc[Any] = pycrdt.Doc()
+        self.updates = 0
         self.acks: list[int] = []
         self.presence: dict[int, Presence] = {}
         self.open = asyncio.Event()
@@ -136,6 +138,7 @@ class _Pipe:
         match decode(packet.message):
             case Update(update):
                 self.doc.apply_update(update)
+                self.updates += 1
             case Ack(n):
                 self.acks.append(n)
             case frame:
@@ -152,6 +155,7 @@ class _Room:
         self.seq = 0
         self.sent = 0
         self.clock = 0
+        self.tally = Tally()
         self.doc.observe(lambda event: self.pending.append(event.update))
 
     def edit(self, *, delete: bool) -> None:
@@ -184,6 +188,9 @@ STEPS: Final = ["edit", "edit", "delete", "tell", "tell", "hold", "read", "ack",
 @given(st.lists(st.sampled_from(STEPS), max_size=80))
 # It caught up while updates from before it fell behind were still on their way.
 @example([*["edit"] * 12, "hold", *["tell"] * 6, "read", "turn", "turn", "turn"])
+# It was told of updates from after it fell behind, before it caught up and afterwards.
+@example([*["edit"] * 12, "hold", *["tell"] * 12, "edit", "tell", "read"])
+@example([*["edit"] * 12, "hold", *["tell"] * 12, "edit", "edit", "read", *["turn"] * 9, "tell", "tell"])
 async def test_outbox_tells_everything_in_whatever_order_things_happen(steps: list[str]) -> None:
     room, pipe, n, in_flight = _Room(), _Pipe(), 0, 0
     outbox = Outbox(
@@ -218,6 +225,7 @@ async def test_outbox_tells_everything_in_whatever_order_things_happen(steps: li
     await eventually(lambda: pipe.doc.get("a", type=pycrdt.Array).to_py() == room.array.to_py())
     await eventually(lambda: pipe.acks[-1:] == ([n] if n else []))
     await eventually(lambda: room.clock == 0 or (7 in pipe.presence and pipe.presence[7].clock == room.clock))
+    await eventually(lambda: pipe.updates == room.sent - room.tally.skips + room.tally.catch_ups)
     assert pipe.acks == sorted(pipe.acks)
     await outbox.close()
 

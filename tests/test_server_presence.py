@@ -7,7 +7,7 @@ import pytest
 
 from comity.crdt_types.errors import TooLargeError
 from comity.crdt_types.wire import Awareness, Presence, QueryAwareness, decode, encode
-from comity.server.presence import Roster
+from comity.server.rooms.presence import Roster
 from tests.support.raw import raw_client
 from tests.support.server import in_process_server
 

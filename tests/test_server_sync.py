@@ -12,7 +12,7 @@ from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import STEP2, Ack, Denied, Presence, Reject, SyncStep1, SyncStep2, Update, Welcome
 from comity.persistence.memory import MemoryStore
 from comity.persistence.store import Append, Loaded
-from comity.server.member import MAX_HELD_BYTES
+from comity.server.rooms.member import MAX_HELD_BYTES
 from tests.support.provider import provided
 from tests.support.raw import RawClient, raw_client
 from tests.support.server import ServerHere, in_process_server, running_server
@@ -169,7 +169,7 @@ async def test_sync_shows_a_joiner_nothing_before_it_is_committed(tmp_path: Path
             await joiner.ask()
             await _taken(server, author)
             await author.edit("third ")
-            await eventually(lambda: server.hub.rooms[0].seq == 3)
+            await eventually(lambda: server.hub.rooms[0].arriving)
             assert not any(isinstance(frame, SyncStep2 | Update) for frame in joiner.frames)
             store.gate.set()
             await joiner.until(lambda: joiner.value() == "first second third ")

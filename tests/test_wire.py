@@ -38,7 +38,7 @@ frames: st.SearchStrategy[wire.Frame] = st.one_of(
     ),
     st.builds(wire.Ack, integers),
     st.builds(wire.Reject, integers, st.integers(4000, 4999), texts, st.none() | st.floats(0, 1e6)),
-    st.builds(wire.Notice, st.integers(4000, 4999), texts),
+    st.builds(wire.Notice, st.integers(4000, 4999), texts, st.none() | st.floats(0, 1e6)),
     st.builds(wire.Token, texts),
 )
 

@@ -10403,7 +10403,7 @@ var FIELDS = {
   },
   ack: { n: "integer" },
   reject: { n: "integer", code: "integer", reason: "string", retry_after: "number or null" },
-  notice: { code: "integer", text: "string" },
+  notice: { code: "integer", text: "string", retry_after: "number or null" },
   token: { token: "string" }
 };
 var readControl = (decoder2) => {
@@ -10429,6 +10429,7 @@ var checked = (kind, fields) => {
 // src/link.js
 var FIRST_PAUSE_MS = 200;
 var LONGEST_PAUSE_MS = 1e4;
+var LONGEST_REQUEST_MS = 36e5;
 var PROBE_AFTER_MS = 3e4;
 var ANSWER_WITHIN_MS = 5e3;
 var SYNC_WITHIN_MS = 6e4;
@@ -10455,6 +10456,7 @@ var Link = class {
     this.isLive = false;
     this.refusal = null;
     this.attempts = 0;
+    this.notBefore = 0;
     this.heardAt = 0;
     this.askedAt = null;
     this.timer = void 0;
@@ -10472,7 +10474,9 @@ var Link = class {
   start() {
     if (this.isStarted || this.refusal !== null) return;
     this.isStarted = true;
-    this.open();
+    const asked = this.askedPause();
+    if (asked > 0) this.timer = setTimeout(() => this.open(), asked);
+    else this.open();
   }
   /** Close the socket, and open no other. */
   stop() {
@@ -10489,7 +10493,7 @@ var Link = class {
   /** Try again now, whatever the pause: the network is back. A live connection is asked whether it still is. */
   wake() {
     if (this.isLive) this.probe();
-    else if (this.isStarted) {
+    else if (this.isStarted && this.askedPause() === 0) {
       this.hangUp();
       this.open();
     }
@@ -10504,6 +10508,18 @@ var Link = class {
   settled() {
     this.attempts = 0;
     this.isLive = true;
+  }
+  /**
+   * Once this connection is gone, stay away for a while: the server asked for that.
+   *
+   * @param {number} seconds
+   */
+  postpone(seconds) {
+    if (seconds > 0) this.notBefore = Date.now() + Math.min(seconds * 1e3, LONGEST_REQUEST_MS);
+  }
+  /** How many milliseconds are left of what the server asked for. */
+  askedPause() {
+    return Math.max(0, this.notBefore - Date.now());
   }
   /** @param {Uint8Array} bytes */
   send(bytes2) {
@@ -10566,7 +10582,7 @@ var Link = class {
     this.hangUp();
     if (!this.isStarted) return;
     const pause = Math.min(this.longestPause, this.firstPause * 2 ** this.attempts++);
-    this.timer = setTimeout(() => this.open(), pause * (0.5 + Math.random() / 2));
+    this.timer = setTimeout(() => this.open(), this.askedPause() + pause * (0.5 + Math.random() / 2));
   }
   hangUp() {
     clearTimeout(this.timer);
@@ -10998,15 +11014,27 @@ var Connection = class extends ObservableV2 {
   /** @param {decoding.Decoder} decoder */
   readDenial(decoder2) {
     readVarUint(decoder2);
-    this.emit("notice", [{ kind: "notice", code: 4403, text: readVarString(decoder2) }]);
+    this.notice(4403, readVarString(decoder2));
   }
   /** @param {decoding.Decoder} decoder */
   readControl(decoder2) {
     const frame = readControl(decoder2);
-    if (frame?.kind === "notice") this.emit("notice", [frame]);
+    if (frame?.kind === "notice") this.takeNotice(frame);
     else if (frame?.kind === "welcome") this.takeWelcome(frame);
     else if (frame?.kind === "ack") this.uplink?.acknowledge(frame.n);
     else if (frame?.kind === "reject") this.uplink?.reject(frame.n, errorFor(frame.code, frame.reason));
+  }
+  /** @param {Notice} notice */
+  takeNotice(notice) {
+    if (notice.retry_after !== null) this.link.postpone(notice.retry_after);
+    this.emit("notice", [notice]);
+  }
+  /**
+   * @param {number} code
+   * @param {string} text
+   */
+  notice(code, text3) {
+    this.emit("notice", [{ kind: "notice", code, text: text3, retry_after: null }]);
   }
   /** @param {Welcome} welcome */
   takeWelcome(welcome) {
@@ -11130,7 +11158,7 @@ var Connection = class extends ObservableV2 {
     const size2 = utf82.encode(JSON.stringify(awareness.getLocalState())).length;
     if (size2 > this.presenceLimit) {
       const text3 = `a presence of ${size2} bytes is over the server's limit of ${this.presenceLimit}, and is not sent`;
-      this.emit("notice", [{ kind: "notice", code: 4413, text: text3 }]);
+      this.notice(4413, text3);
       return;
     }
     const update = encodeAwarenessUpdate(awareness, [awareness.clientID]);

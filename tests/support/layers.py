@@ -16,7 +16,7 @@ MAY_IMPORT: Final[dict[str, frozenset[str]]] = {
     "server": frozenset({"crdt_types", "persistence"}),
 }
 
-_WEB: Final = frozenset({"starlette", "uvicorn", "uvloop", "httptools"})
+_WEB: Final = frozenset({"starlette", "uvicorn", "uvloop", "httptools", "prometheus_client"})
 _LOOPS: Final = frozenset({"asyncio", "anyio", "selectors", "threading", "multiprocessing", "subprocess"})
 _OUTSIDE: Final = frozenset({"sqlite3", "aiosqlite", "socket", "ssl", "http", "urllib", "websockets"})
 

@@ -10,14 +10,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 
-class _Channel:
+class SocketChannel:
     """A WebSocket as a channel of pycrdt."""
 
     def __init__(self, socket: ClientConnection, path: str) -> None:
         self.path = path
         self._socket = socket
 
-    def __aiter__(self) -> "_Channel":
+    def __aiter__(self) -> "SocketChannel":
         return self
 
     async def __anext__(self) -> bytes:
@@ -41,7 +41,7 @@ async def provided(url: str, room: str) -> AsyncGenerator[pycrdt.Doc[Any]]:
     doc: pycrdt.Doc[Any] = pycrdt.Doc()
     async with (
         connect(f"{url}/ws/{quote(room)}", compression=None) as socket,
-        pycrdt.Provider(doc, _Channel(socket, room)) as provider,
+        pycrdt.Provider(doc, SocketChannel(socket, room)) as provider,
     ):
         await provider.synced.wait()
         yield doc

@@ -121,12 +121,20 @@ class RawClient:
         """Read again."""
         self._socket.transport.resume_reading()
 
+    def abort(self) -> None:
+        """Break the connection off, without a word."""
+        self._socket.transport.abort()
+
     async def closed(self) -> int:
         """Wait until the server closes the connection, and return the close code."""
         async with asyncio.timeout(DEADLINE):
             await asyncio.wait((self._reader,))
         assert self.close_code is not None
         return self.close_code
+
+    def vanish(self) -> None:
+        """Be gone without a word."""
+        self._socket.transport.abort()
 
     async def leave(self) -> None:
         """Close the connection."""

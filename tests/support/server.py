@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from comity.persistence.store import Store
 from comity.server.app import App
-from comity.server.hub import Hub
+from comity.server.rooms.hub import Hub
 from comity.server.serving import listener, running
 from comity.server.settings import Settings
 

@@ -518,6 +518,7 @@ def _frames() -> Iterator[w.Frame]:
     yield w.Reject(3, 4403, "read only", None)
     yield w.Reject(4, 4529, "too fast", 1.5)
     yield w.Notice(4503, "server draining")
+    yield w.Notice(4529, "too fast", 1.5)
     yield w.Token("secret")
 
 

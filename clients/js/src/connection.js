@@ -258,16 +258,30 @@ export class Connection extends ObservableV2 {
   /** @param {decoding.Decoder} decoder */
   readDenial(decoder) {
     decoding.readVarUint(decoder)
-    this.emit('notice', [{ kind: 'notice', code: 4403, text: decoding.readVarString(decoder) }])
+    this.notice(4403, decoding.readVarString(decoder))
   }
 
   /** @param {decoding.Decoder} decoder */
   readControl(decoder) {
     const frame = readControl(decoder)
-    if (frame?.kind === 'notice') this.emit('notice', [frame])
+    if (frame?.kind === 'notice') this.takeNotice(frame)
     else if (frame?.kind === 'welcome') this.takeWelcome(frame)
     else if (frame?.kind === 'ack') this.uplink?.acknowledge(frame.n)
     else if (frame?.kind === 'reject') this.uplink?.reject(frame.n, errorFor(frame.code, frame.reason))
+  }
+
+  /** @param {Notice} notice */
+  takeNotice(notice) {
+    if (notice.retry_after !== null) this.link.postpone(notice.retry_after)
+    this.emit('notice', [notice])
+  }
+
+  /**
+   * @param {number} code
+   * @param {string} text
+   */
+  notice(code, text) {
+    this.emit('notice', [{ kind: 'notice', code, text, retry_after: null }])
   }
 
   /** @param {Welcome} welcome */
@@ -403,7 +417,7 @@ export class Connection extends ObservableV2 {
     const size = utf8.encode(JSON.stringify(awareness.getLocalState())).length
     if (size > this.presenceLimit) {
       const text = `a presence of ${size} bytes is over the server's limit of ${this.presenceLimit}, and is not sent`
-      this.emit('notice', [{ kind: 'notice', code: 4413, text }])
+      this.notice(4413, text)
       return
     }
     const update = awarenessProtocol.encodeAwarenessUpdate(awareness, [awareness.clientID])

@@ -7,6 +7,8 @@ import { SUBPROTOCOL } from './wire.js'
 const FIRST_PAUSE_MS = 200
 /** The longest pause: a person who waits does not want to wait longer, and one attempt is cheap. */
 const LONGEST_PAUSE_MS = 10_000
+/** The longest that a server can ask for: one that asks for more is asked again sooner, for it may be mistaken. */
+const LONGEST_REQUEST_MS = 3_600_000
 /** After this much silence the server is asked for a sign of life: half of what proxies commonly allow. */
 const PROBE_AFTER_MS = 30_000
 /** How long the server may take to give it: it has nothing to look up, so that only the way there counts. */
@@ -71,6 +73,8 @@ export class Link {
     /** @type {Refusal | null} */
     this.refusal = null
     this.attempts = 0
+    /** When the server may be asked again, if it said so. */
+    this.notBefore = 0
     this.heardAt = 0
     /** When the server was asked for a sign of life that it has not given. @type {number | null} */
     this.askedAt = null
@@ -92,7 +96,9 @@ export class Link {
   start() {
     if (this.isStarted || this.refusal !== null) return
     this.isStarted = true
-    this.open()
+    const asked = this.askedPause()
+    if (asked > 0) this.timer = setTimeout(() => this.open(), asked)
+    else this.open()
   }
 
   /** Close the socket, and open no other. */
@@ -112,7 +118,7 @@ export class Link {
   /** Try again now, whatever the pause: the network is back. A live connection is asked whether it still is. */
   wake() {
     if (this.isLive) this.probe()
-    else if (this.isStarted) {
+    else if (this.isStarted && this.askedPause() === 0) {
       this.hangUp()
       this.open()
     }
@@ -129,6 +135,20 @@ export class Link {
   settled() {
     this.attempts = 0
     this.isLive = true
+  }
+
+  /**
+   * Once this connection is gone, stay away for a while: the server asked for that.
+   *
+   * @param {number} seconds
+   */
+  postpone(seconds) {
+    if (seconds > 0) this.notBefore = Date.now() + Math.min(seconds * 1000, LONGEST_REQUEST_MS)
+  }
+
+  /** How many milliseconds are left of what the server asked for. */
+  askedPause() {
+    return Math.max(0, this.notBefore - Date.now())
   }
 
   /** @param {Uint8Array} bytes */
@@ -197,7 +217,7 @@ export class Link {
     if (!this.isStarted) return
     const pause = Math.min(this.longestPause, this.firstPause * 2 ** this.attempts++)
     // Half the pause at random, so that a server that restarts does not meet all its clients at once.
-    this.timer = setTimeout(() => this.open(), pause * (0.5 + Math.random() / 2))
+    this.timer = setTimeout(() => this.open(), this.askedPause() + pause * (0.5 + Math.random() / 2))
   }
 
   hangUp() {

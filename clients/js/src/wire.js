@@ -38,7 +38,12 @@ const KINDS = /** @type {const} */ (['welcome', 'ack', 'reject', 'notice', 'toke
  * @typedef {{ kind: 'reject', n: number, code: number, reason: string, retry_after: number | null }} Reject
  */
 
-/** @typedef {{ kind: 'notice', code: number, text: string }} Notice The code is a close code that may follow. */
+/**
+ * The code is a close code that may follow; retry_after is in seconds, null leaves it to the client when to come back.
+ *
+ * @typedef {{ kind: 'notice', code: number, text: string, retry_after: number | null }} Notice
+ */
+
 /** @typedef {{ kind: 'token', token: string }} Token A fresh token for this connection. */
 /** @typedef {Welcome | Ack | Reject | Notice | Token} Control */
 
@@ -63,7 +68,7 @@ const FIELDS = {
   },
   ack: { n: 'integer' },
   reject: { n: 'integer', code: 'integer', reason: 'string', retry_after: 'number or null' },
-  notice: { code: 'integer', text: 'string' },
+  notice: { code: 'integer', text: 'string', retry_after: 'number or null' },
   token: { token: 'string' }
 }
 

@@ -120,6 +120,32 @@ test('a platform without WebSocket is told what to pass', () => {
   }
 })
 
+ownServerTest(
+  'a client that writes ten times its rate is made to wait, and loses nothing',
+  async (server, context) => {
+    const writer = open(context, server.url)
+    await writer.synced()
+    /** @type {number[]} */
+    const stays = []
+    let left = 0
+    writer.on('status', (/** @type {string} */ status) => {
+      if (status === 'offline') left = Date.now()
+      else if (status === 'syncing') stays.push(Date.now() - left)
+    })
+    let made = 0
+    while (stays.length < 2) {
+      text(writer).insert(made++, 'x')
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    await writer.durable()
+    assert.ok(Math.min(...stays) >= 950, `${stays} ms`)
+    const reader = open(context, server.url)
+    await reader.synced()
+    assert.equal(text(reader).toString(), 'x'.repeat(made))
+  },
+  { connection_messages: 20, burst_seconds: 1 }
+)
+
 ownServerTest('an edit is durable on the server, and others get it', async (server, context) => {
   const [writer, reader] = [open(context, server.url), open(context, server.url)]
   await reader.synced()

@@ -5,6 +5,7 @@ import { WebSocket } from 'ws'
 import * as awarenessProtocol from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { Connection } from '../src/connection.js'
+import { encodeControl } from '../src/wire.js'
 import { SmallRoom } from './support/smallroom.js'
 
 /**
@@ -184,6 +185,25 @@ const editing = async (context, isStock = false, stock = false) => {
 
 /** @param {Connection} connection */
 const write = (connection, text = 'x') => connection.doc.getText('notes').insert(0, text)
+
+test('a server that says when to come back is not asked before, and then given what was edited', async context => {
+  const { room, connection } = await editing(context)
+  await live(connection)
+  room.broadcast(encodeControl({ kind: 'notice', code: 4529, text: 'too fast', retry_after: 0.3 }))
+  const closed = event(connection, 'closed')
+  room.hangUp(4529)
+  await closed
+  const since = Date.now()
+  write(connection, 'meanwhile')
+  connection.wake()
+  assert.equal(connection.socket, null)
+  connection.pause()
+  connection.resume()
+  assert.equal(connection.socket, null)
+  await event(connection, 'acknowledged', number => number === 1)
+  assert.ok(Date.now() - since >= 250)
+  assert.equal(room.doc.getText('notes').toString(), 'meanwhile')
+})
 
 test('a connection without edits sends none', async context => {
   const room = openRoom(context)

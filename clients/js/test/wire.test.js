@@ -14,7 +14,8 @@ const FRAMES = [
   },
   { kind: 'ack', n: 300 },
   { kind: 'reject', n: 2, code: 4403, reason: 'read only', retry_after: null },
-  { kind: 'notice', code: 4503, text: 'server draining' },
+  { kind: 'notice', code: 4503, text: 'server draining', retry_after: null },
+  { kind: 'notice', code: 4529, text: 'too fast', retry_after: 1.5 },
   { kind: 'token', token: 'é' }
 ]
 

@@ -1,0 +1,1 @@
+"""Hocuspocus clients: many documents on one socket, see docs/hocuspocus.md."""

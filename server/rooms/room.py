@@ -1,0 +1,306 @@
+"""A room: one document, those who are connected to it, and the one way in and out for every edit."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from time import perf_counter
+from typing import Any, Final
+
+import pycrdt
+
+from comity.crdt_types.errors import ComityError, EngineError, OverloadError, ProtocolError
+from comity.crdt_types.update import EMPTY_STATE_VECTOR
+from comity.crdt_types.wire import STEP2, UPDATE, Presence, encode_sync
+from comity.persistence.compaction import due
+
+from ..monitoring.tally import Tally
+from ..transport.sockets import Packet
+from .archive import Archive, now
+from .contents import Contents
+from .document import Document, is_engine_failure, restored
+from .intake import Intake
+from .member import Arrival, Member
+from .presence import Roster
+from .turn import Turn
+from .vetting import Section
+
+logger = logging.getLogger(__name__)
+
+# Twenty times a second looks immediate to people, and makes the work of n clients' cursors n, not n squared, per tick.
+PRESENCE_INTERVAL: Final = 0.05
+
+
+class Room:
+    """A room that is loaded. Everything here runs in the event loop, which is its one writer.
+
+    All updates that arrive in one turn of the loop are merged, journaled, encoded and sent out once. What the document
+    emits is journaled, not what came in, so duplicates vanish and the log is the document's history.
+
+    Args:
+        name: the room's name.
+        contents: what it starts from.
+        archive: where its updates go.
+        roster: its presence.
+        tally: where it counts what happens.
+        spawn: runs a coroutine that outlives the caller.
+        on_due: called when a snapshot is due.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        contents: Contents,
+        archive: Archive,
+        roster: Roster,
+        tally: Tally,
+        *,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        on_due: Callable[["Room"], None],
+    ) -> None:
+        self.name: Final = name
+        self.contents: Final = contents
+        self.roster: Final = roster
+        self.tally: Final = tally
+        self.failure: ComityError | None = None
+        self.updated: int | None = None  # when its last update was committed, in ms since the Unix epoch
+        self._archive = archive
+        self._spawn = spawn
+        self._on_due = on_due
+        self._committed = contents.seq
+        self._members: dict[Member, None] = {}
+        self._intake = Intake(contents, tally)
+        self._is_scheduled = False
+        self._sound = asyncio.Event()
+        self._sound.set()
+        self._creating = asyncio.Lock()
+        self._whole: Packet | None = None  # everything, until the next change
+        self._presence_timer: asyncio.TimerHandle | None = None
+        self._presence_sent = 0.0
+
+    @property
+    def lineage(self) -> str:
+        """The id of the room's history."""
+        return self.contents.lineage
+
+    @property
+    def seq(self) -> int:
+        """The number of the last update applied."""
+        return self.contents.seq
+
+    @property
+    def connections(self) -> int:
+        """How many are connected."""
+        return len(self._members)
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """Those who are connected."""
+        return tuple(self._members)
+
+    @property
+    def waiting(self) -> int:
+        """How many updates wait for others that they build on."""
+        return self._intake.waiting
+
+    @property
+    def arriving(self) -> int:
+        """How many bytes of updates came and are not applied yet."""
+        return self._intake.size
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is connected and nothing is under way."""
+        return not (self._members or self._intake or self._is_scheduled or self._committed < self.seq) and (
+            self._sound.is_set() or self.failure is not None
+        )
+
+    def join(self, member: Member) -> None:
+        """Let a connection hear everything from now on."""
+        self._members[member] = None
+
+    def leave(self, member: Member) -> None:
+        """Forget a connection; what it sent before still counts."""
+        member.has_left = True
+        self._members.pop(member, None)
+        self.roster.leave(member.owner)
+        self._tell_presence_soon()
+        if self._intake.forget(member):
+            self._schedule()
+
+    async def ensure_stored(self) -> None:
+        """Give the room its place in the store; called before its first update, so that looking leaves no trace."""
+        async with self._creating:
+            if not self.contents.is_stored:
+                await self._archive.create(self.name, self.lineage)
+                self.contents.is_stored = True
+
+    def receive(self, member: Member, update: bytes, sections: tuple[Section, ...]) -> None:
+        """Take a document update of a connection, and what `vet` found in it; it is applied in the next turn."""
+        self._intake.add(Arrival(member, member.count(), update, sections))
+        self.contents.volume.bound += len(update)
+        self._archive.expect(len(update))
+        if not self._is_scheduled:
+            self._schedule()
+
+    def announce(self, member: Member, entries: Iterable[Presence]) -> None:
+        """Take what a connection says about its presence. Raises TooLargeError."""
+        self.tally.presence_received += 1
+        self.roster.update(member.owner, entries)
+        self._tell_presence_soon()
+
+    def measure(self) -> None:
+        """Look how large the document is, unless that was done a moment ago; it must be sound."""
+        self.contents.volume.measure(lambda: len(self.contents.document.state()) + self.arriving)
+
+    def state_vector(self) -> bytes:
+        """Return the state vector of what is applied."""
+        return self.contents.document.state_vector()
+
+    def diff(self, state_vector: bytes) -> bytes:
+        """Return the update from a state vector to what is applied. Raises ProtocolError."""
+        return self.contents.document.diff(state_vector)
+
+    def sync(self, state_vector: bytes) -> Packet:
+        """Return the frame that answers a sync step 1; everyone who has nothing yet is sent the same one.
+
+        Raises: ProtocolError, if that is no state vector.
+        """
+        if state_vector != EMPTY_STATE_VECTOR:
+            return Packet(encode_sync(STEP2, self.diff(state_vector)))
+        if self._whole is None:
+            self._whole = Packet(encode_sync(STEP2, self.contents.document.state()))
+        return self._whole
+
+    def presence(self, clients: Iterable[int]) -> bytes | None:
+        """Return the awareness frame of some clients as they are now."""
+        return self.roster.frame(clients)
+
+    async def sound(self) -> None:
+        """Wait until the document can be read."""
+        await self._sound.wait()
+
+    async def committed(self) -> None:
+        """Wait until everything applied so far is on disk. Raises StorageError."""
+        await self._archive.flush()
+
+    def fail(self, error: ComityError) -> None:
+        """End the room: everyone is sent away, and it is loaded anew for whoever comes next."""
+        self.failure = error
+        self.tally.failed_rooms += 1
+        self._intake.clear()
+        for member in self.members:
+            member.fail(error)
+
+    def _schedule(self) -> None:
+        if self._sound.is_set() and not self._is_scheduled:
+            self._is_scheduled = True
+            self._archive.soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_scheduled = False
+        intake = self._intake
+        turn = intake.begin()
+        count, size = len(intake), intake.size
+        try:
+            self._apply_turn(turn)
+            self._journal(turn)
+        except BaseException as error:
+            self._fail_turn(turn)
+            if not is_engine_failure(error):
+                raise
+            logger.exception("a turn of room %r failed", self.name)
+        tally = self.tally
+        tally.received += count - len(intake)
+        tally.received_bytes += size - intake.size
+        tally.turn_seconds.observe(perf_counter() - turn.began)
+
+    def _apply_turn(self, turn: Turn) -> None:
+        try:
+            self._intake.apply(turn)
+        except (EngineError, ProtocolError):
+            self._discard_document()
+
+    def _fail_turn(self, turn: Turn) -> None:
+        """Forget what a turn changed, which is not in the log, and end those whose next ack would cover it."""
+        for member in {*turn.counts, *turn.sources, *self._intake.senders}:
+            member.fail(self._mistake())
+        self._discard_document()
+
+    def _mistake(self) -> ComityError:
+        return ComityError("the server made a mistake", subject=f"room {self.name!r}", remedy="see its log")
+
+    def _journal(self, turn: Turn) -> None:
+        if turn.changes:
+            self._whole = None
+            changes = turn.changes
+            update = changes[0] if len(changes) == 1 else pycrdt.merge_updates(*changes)
+            seq = self.seq + 1
+            self._archive.append(self.name, seq, update, turn.author, partial(self._tell, turn, update, seq))
+            self.contents.seq = seq
+            self.contents.tail_bytes += len(update)
+            self.contents.tail_updates += 1
+        elif turn.counts or turn.placed:
+            self._archive.barrier(partial(self._settle, turn))
+
+    def _tell(self, turn: Turn, update: bytes, seq: int) -> None:
+        packet = Packet(encode_sync(UPDATE, update))
+        sole = turn.sole_source
+        self._settle(turn)  # first, so that an author's ack goes out together with what others wrote
+        for member in self._members:
+            if member is not sole:
+                member.outbox.put_update(packet, seq)
+        self.tally.tell(len(update), len(packet.message), len(self._members) - (sole in self._members))
+        self._committed = seq
+        self.updated = now()
+        if due(self.contents.tail_bytes, self.contents.snapshot_bytes):
+            self._on_due(self)
+
+    def _settle(self, turn: Turn) -> None:
+        tally = self.tally
+        for member, n in turn.placed:
+            member.release(n)
+            tally.acknowledge(member.settle(n))
+        for member, n in turn.counts.items():
+            tally.acknowledge(member.settle(n))
+        tally.ack_seconds.observe(perf_counter() - turn.began)
+
+    def _discard_document(self) -> None:
+        """Load the document anew: what the engine left behind when it failed must not be touched again."""
+        is_loading = not self._sound.is_set()
+        self.tally.reloads += not is_loading
+        self._sound.clear()
+        self._whole = None
+        self.contents.document = Document()  # tells no lies to those who read it meanwhile
+        self._intake.fail_waiting(OverloadError("the room is being loaded anew", subject=f"room {self.name!r}"))
+        if not is_loading:
+            self._spawn(self._reload())
+
+    async def _reload(self) -> None:
+        try:
+            await self._archive.flush()
+            loaded = await self._archive.load(self.name)
+            self.contents.document = Document() if loaded is None else await restored(self.name, loaded)
+        except ComityError as error:
+            self.fail(error)
+        except Exception:
+            logger.exception("room %r cannot be loaded anew", self.name)
+            self.fail(self._mistake())
+        self._sound.set()
+        self._schedule()
+
+    def _tell_presence_soon(self) -> None:
+        if self._presence_timer is None:
+            loop = asyncio.get_running_loop()
+            self._presence_timer = loop.call_at(self._presence_sent + PRESENCE_INTERVAL, self._tell_presence)
+
+    def _tell_presence(self) -> None:
+        self._presence_timer = None
+        self._presence_sent = asyncio.get_running_loop().time()
+        clients = self.roster.take_dirty()
+        frame = self.roster.frame(clients)
+        if frame is not None:
+            packet = Packet(frame)
+            for member in self._members:
+                member.outbox.put_presence(packet, clients)
+            self.tally.present(len(frame), len(self._members))

@@ -1,0 +1,245 @@
+"""One connection's conversation with its room: what its frames mean, and whether they may."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+from comity import __version__
+from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, TooLargeError
+from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.wire import (
+    AWARENESS,
+    STEP1,
+    Awareness,
+    Frame,
+    Notice,
+    QueryAwareness,
+    SyncStep1,
+    SyncStep2,
+    Token,
+    Update,
+    Welcome,
+    decode,
+    document_update,
+    encode,
+    encode_sync,
+)
+
+from ..auth import Access, Action, Principal
+from ..limits import Allowance
+from ..rooms.bounds import REFUSALS, Bounds
+from ..rooms.gaps import read_state_vector
+from ..rooms.hub import Hub
+from ..rooms.member import Member
+from ..rooms.room import Room
+from ..rooms.vetting import Section, vet, vet_state_vector
+from ..transport.sockets import Packet
+
+T = TypeVar("T")
+
+# Up to this size bytes are checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
+VET_INLINE: Final = 64 * 1024
+
+_AWARENESS: Final = bytes((AWARENESS,))
+
+
+class Session:
+    """A connection that is in a room.
+
+    Args:
+        hub: the hub of the room.
+        room: the room.
+        member: the connection's place in it.
+        principal: who it is.
+        access: what it may do, fixed when it connected.
+        is_comity: whether it speaks ``comity.v1``.
+        allowance: what it may still ask for; None is any amount.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        room: Room,
+        member: Member,
+        principal: Principal,
+        access: Access,
+        *,
+        is_comity: bool,
+        allowance: Allowance | None = None,
+    ) -> None:
+        self._archive = hub.archive
+        self._settings = hub.settings
+        self._room = room
+        self._contents = room.contents
+        self._volume = room.contents.volume
+        self._count_refusal = hub.count_refusal
+        self._member = member
+        self._principal = principal
+        self._access = access
+        self._allowance = Allowance() if allowance is None else allowance
+        self._may_write = Action.WRITE in access
+        self._is_comity = is_comity
+        limits = hub.settings
+        self._bounds = Bounds(limits.max_value, limits.max_name, limits.max_depth)
+
+    def greet(self) -> None:
+        """Send what a connection is sent first: the welcome, a request for its edits, and who else is here.
+
+        The room must be sound.
+        """
+        if self._is_comity:
+            self._put(self._welcome())
+        if self._may_write:  # what a reader has that the room has not would only be turned down
+            self._member.outbox.put(Packet(encode_sync(STEP1, self._room.state_vector())))
+        self._put_presence()
+
+    def offer(self, data: bytes | str) -> bool:
+        """Take a frame if that takes no waiting; tell whether it was taken.
+
+        Raises: ComityError, when the conversation must end.
+        """
+        if isinstance(data, str):
+            raise ProtocolError("a text message", subject="frame", remedy="send binary messages")
+        if len(data) > self._settings.max_message:
+            limit = self._settings.max_message
+            raise TooLargeError(f"a message of more than {limit} bytes", subject="frame", limit="max_message")
+        update = document_update(data)
+        if update is None:
+            return self._offer_presence(data)
+        if not self._may_write or len(update) > VET_INLINE or self._archive.full or not self._contents.is_stored:
+            return False
+        volume = self._volume
+        if volume.bound + len(update) > volume.limit:
+            return False
+        try:
+            sections = vet(update, self._bounds)
+        except REFUSALS:
+            return False
+        self._room.receive(self._member, update, sections)
+        return True
+
+    async def take(self, data: bytes | str) -> None:
+        """Take a frame, however long that takes; the frames of a conversation are taken one after the other.
+
+        Raises: ComityError, when the conversation must end.
+        """
+        if not self.offer(data):
+            assert isinstance(data, bytes)
+            await self._take(decode(data))
+
+    def notify(self, notice: Notice) -> None:
+        """Tell the client something, if it understands."""
+        if self._is_comity:
+            self._put(notice)
+
+    def _offer_presence(self, data: bytes) -> bool:
+        if data[:1] != _AWARENESS:
+            return False
+        frame = decode(data)
+        if isinstance(frame, Awareness):
+            self._room.announce(self._member, frame.entries)
+        return True
+
+    def _welcome(self) -> Welcome:
+        settings = self._settings
+        limits = {
+            "message": settings.max_message,
+            "value": settings.max_value,
+            "name": settings.max_name,
+            "depth": settings.max_depth,
+            "presence": settings.presence_bytes,
+            "presence_entries": settings.presence_entries,
+        }
+        access = tuple(sorted(self._access))
+        return Welcome(self._room.lineage, self._principal.name, access, limits, __version__)
+
+    async def _take_update(self, update: bytes) -> None:
+        """Take an update the long way: it may have to wait, or be turned down."""
+        if not self._may_write and update != EMPTY_UPDATE:
+            await self._reject(ForbiddenError("read only", subject=f"room {self._room.name!r}"))
+            return
+        try:
+            sections = await self._vetted(update)
+        except REFUSALS as error:
+            await self._reject(error)
+            return
+        if sections and not await self._fits(len(update)):  # what only deletes is always welcome
+            await self._reject(self._too_large())
+            return
+        if update != EMPTY_UPDATE:
+            await self._archive.ready()
+            await self._room.ensure_stored()
+        self._room.receive(self._member, update, sections)
+
+    async def _vetted(self, update: bytes) -> tuple[Section, ...]:
+        """Vet an update; what the room has already may be out of bounds, from a time before them."""
+        try:
+            return await _vet(partial(vet, bounds=self._bounds), update)
+        except REFUSALS:
+            await self._room.sound()
+            known = read_state_vector(self._room.state_vector())
+            return await _vet(partial(vet, bounds=self._bounds, known=known), update)
+
+    async def _fits(self, size: int) -> bool:
+        if not self._volume.fits(size):
+            await self._archive.flush()  # what came before is in the document then: it may bring nothing, or delete
+            await self._room.sound()
+            self._room.measure()
+        return self._volume.fits(size)
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(
+            f"its document may have {self._settings.max_document:,} bytes, and this is one edit too many",
+            subject=f"room {self._room.name!r}",
+            remedy="begin another room, or start the server with a larger --max-document",
+            limit="max_document",
+        )
+
+    async def _reject(self, error: ComityError) -> None:
+        if not self._is_comity:
+            raise error
+        self._count_refusal(error)
+        self._room.tally.rejects[error.close_code] += 1
+        await self._member.outbox.space()
+        await self._member.reject(error)
+
+    async def _answer(self, state_vector: bytes) -> None:
+        await _vet(vet_state_vector, state_vector)
+        await self._member.outbox.space()
+        await self._room.sound()
+        # It may hold edits that are still on their way to the disk, and goes out behind them.
+        packet = self._room.sync(state_vector)
+        self._room.tally.syncs += 1
+        self._room.tally.sync_bytes += len(packet.message)
+        self._allowance.charge(len(packet.message))
+        await self._archive.committed(partial(self._member.outbox.put, packet))
+
+    async def _take(self, frame: Frame) -> None:
+        match frame:
+            case SyncStep1(state_vector):
+                await self._answer(state_vector)
+            case SyncStep2(update) | Update(update):
+                await self._take_update(update)
+            case QueryAwareness():
+                await self._member.outbox.space()
+                self._allowance.charge(self._put_presence())
+            case Token() if self._is_comity:
+                return  # nobody is authenticated by one yet, so a fresh one changes nothing
+            case _:
+                raise ProtocolError(f"{type(frame).__name__} is not for clients to send", subject="frame")
+
+    def _put(self, frame: Frame) -> None:
+        self._member.outbox.put(Packet(encode(frame)))
+
+    def _put_presence(self) -> int:
+        """Send everyone's presence, and return its size."""
+        frame = self._room.roster.full_frame()
+        if frame is None:
+            return 0
+        self._member.outbox.put(Packet(frame))
+        return len(frame)
+
+
+async def _vet(check: Callable[[bytes], T], data: bytes) -> T:
+    return await asyncio.to_thread(check, data) if len(data) > VET_INLINE else check(data)

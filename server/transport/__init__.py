@@ -1,0 +1,1 @@
+"""What lies between the network and a session: HTTP, WebSocket frames, and who may connect."""
