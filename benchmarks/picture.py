@@ -1,4 +1,4 @@
-"""Curves over logarithmic axes, drawn as SVG that reads on light and on dark pages; needs the `bench` extra."""
+"""Curves, drawn as SVG that reads on light and on dark pages; needs the `bench` extra."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -32,6 +32,22 @@ class Panel(NamedTuple):
     curves: list[Curve]
 
 
+class Series(NamedTuple):
+    """How one figure went on: its name, whether it is dashed, its places."""
+
+    name: str
+    dashed: bool
+    places: list[tuple[float, float]]
+
+
+class Course(NamedTuple):
+    """One pair of axes with figures that went on along the same thing."""
+
+    title: str
+    series: list[Series]
+    is_logarithmic: bool = False
+
+
 def draw(panels: Sequence[Panel], path: Path) -> None:
     """Draw panels, half of them in each of two rows, that share one legend; the same input gives the same file."""
     columns = ceil(len(panels) / 2)
@@ -44,19 +60,60 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
         axes.set_xlabel("overwrites of 50 keys", color=INK)
     handles, names = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2 * columns, frameon=False, labelcolor=INK)
+    _save(figure, path)
+
+
+def draw_courses(panels: Sequence[Course], along: str, path: Path) -> None:
+    """Draw how figures went on, two panels in each row; the same input gives the same file.
+
+    Args:
+        panels: what to draw, from zero up if it is not logarithmic.
+        along: what the figures went on along.
+        path: where to.
+    """
+    figure = Figure(figsize=(8.4, 2.6 * ceil(len(panels) / 2) + 0.4), layout="constrained")
+    figure.patch.set_alpha(0)
+    grid = figure.subplots(ceil(len(panels) / 2), 2, squeeze=False, sharex=True)
+    for axes, panel in zip(grid.flat, panels, strict=True):
+        _prepare(axes, panel.title)
+        for each in panel.series:
+            along_axis, values = zip(*each.places, strict=True)
+            axes.plot(
+                along_axis,
+                values,
+                label=each.name,
+                color=PLAIN if each.dashed else OURS,
+                linestyle="--" if each.dashed else "-",
+                linewidth=1.4,
+            )
+        if panel.is_logarithmic:
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(bottom=0)
+        axes.legend(loc="best", frameon=False, labelcolor=INK)
+    for axes in grid[-1]:
+        axes.set_xlabel(along, color=INK)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
 
 
-def _draw(axes: Any, panel: Panel) -> None:
-    axes.set_title(panel.title, color=INK, fontsize=10)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+def _prepare(axes: Any, title: str) -> None:
+    axes.set_title(title, color=INK, fontsize=10)
     axes.patch.set_alpha(0)
     axes.tick_params(which="both", colors=INK)
     axes.grid(color=INK, alpha=0.25, linewidth=0.5)
     axes.spines[:].set_color(INK)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw(axes: Any, panel: Panel) -> None:
+    _prepare(axes, panel.title)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
     for curve in panel.curves:
         writes, values = zip(*curve.places, strict=True)
         axes.plot(
