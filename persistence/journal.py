@@ -22,8 +22,10 @@ ENTRY_BYTES: Final = 256
 INTERVAL: Final = 0.0025
 INTERVAL_PER_TURN: Final = 0.0004
 MAX_INTERVAL: Final = 0.008
-# As much is worth a commit of its own at once.
+# As much is worth a commit of its own at once; and so are as many updates as commits lately held: clients that each
+# wait for their edit to be safe have all made their next one then. Of what commits held, this part counts at the next.
 GATHER_BYTES: Final = 256 * 1024
+GATHER_MEMORY: Final = 0.95
 
 
 class Journal:
@@ -56,6 +58,9 @@ class Journal:
         self._callbacks: list[Callable[[], None]] = []
         self._turns: list[Callable[[], None]] = []
         self._expected_bytes = 0  # of what those turns will append, at most
+        self._expected = 0  # how many updates that is
+        self._enough = 0.0  # of them, to wait for no more
+        self._gathering: asyncio.Future[None] | None = None
         self._busy = False
         self._closing = False
         self._work = asyncio.Event()
@@ -108,8 +113,11 @@ class Journal:
             asyncio.get_running_loop().call_soon(turn)
 
     def expect(self, size: int) -> None:
-        """Count bytes that a turn will append as pending already."""
-        self._expected_bytes += size
+        """Count an update of some bytes that a turn will append as pending already."""
+        self._expected_bytes += size + ENTRY_BYTES
+        self._expected += 1
+        if self._gathering is not None and self._expected >= self._enough:
+            _wake(self._gathering)
 
     def append(self, entry: Append, done: Callable[[], None]) -> None:
         """Queue an update; ``done`` runs in the event loop, in order, after the commit that holds it.
@@ -188,7 +196,7 @@ class Journal:
                 turns = await self._commit()
                 if self._has_work and not self._closing and self.pending_bytes < GATHER_BYTES:
                     interval = min(INTERVAL + INTERVAL_PER_TURN * turns, MAX_INTERVAL)
-                    await asyncio.sleep(began + interval - time.perf_counter())
+                    await self._gather(began + interval - time.perf_counter())
         except StoreError as error:
             self._fail(error)
         except Exception as error:
@@ -196,6 +204,19 @@ class Journal:
         except asyncio.CancelledError:
             self._fail(StoreError("it was stopped before its last commit", subject="journal"))
             raise
+
+    async def _gather(self, seconds: float) -> None:
+        """Wait for more to come, until there is enough."""
+        if self._expected >= self._enough:
+            return
+        loop = asyncio.get_running_loop()
+        self._gathering = loop.create_future()
+        timer = loop.call_later(seconds, _wake, self._gathering)
+        try:
+            await self._gathering
+        finally:
+            timer.cancel()
+            self._gathering = None
 
     @property
     def _has_work(self) -> bool:
@@ -222,7 +243,8 @@ class Journal:
         turns, self._turns = self._turns, []
         for turn in turns:
             _run(turn)
-        self._expected_bytes = 0
+        self._enough = max(self._enough * GATHER_MEMORY, self._expected)
+        self._expected = self._expected_bytes = 0
         return len(turns)
 
     def _fail(self, error: StoreError) -> None:
@@ -247,6 +269,11 @@ def _run(done: Callable[[], None]) -> None:
         # The commit stands, and the other callbacks are owed their call.
         context = {"message": "a callback of the journal failed", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _unexpected(error: Exception) -> StoreError:

@@ -1,7 +1,8 @@
 """The journal reports in order, after the commit, and after a failure never again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comity.persistence import journal as journal_module
 from comity.persistence.journal import ENTRY_BYTES, Journal
 from comity.persistence.memory import MemoryStore
 from comity.persistence.sqlite import SqliteStore
 from comity.persistence.store import Append, SequenceError, StoreError, StoreFullError
 from tests.support.stores import fill, tail
+from tests.support.waiting import eventually
 
 # Far above what any step takes; a test that waits so long has failed.
 PATIENCE = 10
@@ -65,6 +68,19 @@ async def fill_open(store: GatedStore) -> None:
     store.commits.clear()
     store.arrived.clear()
     store.gate.clear()
+
+
+@asynccontextmanager
+async def gated() -> AsyncGenerator[GatedStore]:
+    """Hold a gated store with an empty room."""
+    async with GatedStore() as store:
+        await fill_open(store)
+        yield store
+
+
+def set_all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        event.set()
 
 
 async def test_journal_stores_and_then_reports(tmp_path: Path) -> None:
@@ -371,3 +387,114 @@ async def test_everything_is_reported_once_in_order_after_its_commit(steps: list
         await asyncio.gather(*checks)
     assert reported == list(range(1, seq + 1))
     assert all(stored)
+
+
+class Room:
+    """What appends in turns of its own, as rooms do."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._coming: list[asyncio.Event] = []
+        self._seq = 0
+        self.turns = 0
+
+    async def edit(self) -> None:
+        """Bring an update, and wait until it is committed."""
+        durable = asyncio.Event()
+        self._coming.append(durable)
+        self._journal.expect(1)
+        if len(self._coming) == 1:
+            self._journal.soon(self._take_turn)
+        await durable.wait()
+
+    def _take_turn(self) -> None:
+        coming, self._coming = self._coming, []
+        self._seq += 1
+        self.turns += 1
+        self._journal.append(entry(self._seq, b"x" * len(coming)), partial(set_all, coming))
+
+
+async def test_journal_takes_turns_only_when_it_commits() -> None:
+    async with gated() as store:
+        async with Journal(store) as journal, asyncio.TaskGroup() as tasks:
+            room = Room(journal)
+            tasks.create_task(room.edit())
+            await store.arrived.wait()
+            for _ in range(5):
+                tasks.create_task(room.edit())
+            await asyncio.sleep(0)
+            assert room.turns == 1  # what comes while a commit runs is for the next, as one
+            store.gate.set()
+        assert await tail(store, "room") == (b"x", b"xxxxx")
+
+
+@pytest.mark.parametrize("clients", [1, 3, 20])
+async def test_journal_gathers_no_longer_than_until_all_have_come_who_wait(
+    clients: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "INTERVAL", 1000.0)
+    monkeypatch.setattr(journal_module, "MAX_INTERVAL", 1000.0)
+    async with gated() as store:
+        async with asyncio.timeout(PATIENCE), Journal(store) as journal:
+            room = Room(journal)
+
+            async def work() -> None:
+                for _ in range(30):
+                    await room.edit()
+
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(clients):
+                    tasks.create_task(work())
+                await store.arrived.wait()
+                store.gate.set()
+        assert sum(map(len, await tail(store, "room"))) == 30 * clients
+
+
+async def test_journal_gathers_while_fewer_come_than_lately_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "INTERVAL", 1000.0)
+    monkeypatch.setattr(journal_module, "MAX_INTERVAL", 1000.0)
+    async with gated() as store:
+        async with Journal(store) as journal, asyncio.TaskGroup() as tasks:
+            room = Room(journal)
+            for _ in range(5):
+                tasks.create_task(room.edit())
+            await store.arrived.wait()
+            tasks.create_task(room.edit())  # while the commit runs
+            await asyncio.sleep(0)
+            store.gate.set()
+            await eventually(lambda: len(store.commits) == 1)
+            for _ in range(4):
+                assert room.turns == 1
+                tasks.create_task(room.edit())
+                await asyncio.sleep(0)
+            await eventually(lambda: len(store.commits) == 2)
+        assert await tail(store, "room") == (b"x" * 5, b"x" * 5)
+
+
+async def test_journal_counts_what_turns_will_append_as_pending() -> None:
+    async with gated() as store, Journal(store, max_pending_bytes=1000) as journal, asyncio.TaskGroup() as tasks:
+        room = Room(journal)
+        tasks.create_task(room.edit())
+        await store.arrived.wait()
+        while not journal.full:
+            tasks.create_task(room.edit())
+            await asyncio.sleep(0)
+        assert room.turns == 1
+        store.gate.set()
+        await asyncio.wait_for(journal.ready(), PATIENCE)
+
+
+async def test_journal_that_failed_still_takes_turns() -> None:
+    async with FailingStore(0, StoreFullError("no space", subject="disk")) as store:
+        await store.create("room", "lineage", 1)
+        with pytest.raises(StoreFullError):
+            await take_turns_past_a_failure(Journal(store))
+
+
+async def take_turns_past_a_failure(journal: Journal) -> None:
+    async with journal:
+        taken = asyncio.Event()
+        journal.soon(lambda: journal.append(entry(1), nothing))
+        await asyncio.wait_for(journal.wait_failed(), PATIENCE)
+        journal.soon(taken.set)  # or rooms would wait for their turn for good
+        await asyncio.wait_for(taken.wait(), PATIENCE)
