@@ -40,7 +40,7 @@ class App:
         self.settings: Final = settings
         self.archive: Final = Archive(store or SqliteStore(settings.data / DATABASE, durability=settings.durability))
         self.hub: Final = Hub(self.archive, settings)
-        self.gate: Final = Gate(settings, self.hub.refusals)
+        self.gate: Final = Gate(settings, self.hub.refusals, self.hub.closes)
         self._policy = Policy(settings.anyone)
         self._doorkeeper = doorkeeper(settings.host, settings.origins, insecure=settings.insecure)
         self._pulse = Pulse()

@@ -47,6 +47,15 @@ async def test_door_does_not_wait_for_a_request_for_ever(tmp_path: Path, sent: b
         assert server.hub.refusals == {"request_seconds": 1}
 
 
+@pytest.mark.parametrize("rest", [b"", b"no chunk\r\n"])
+async def test_door_answers_a_request_once(tmp_path: Path, rest: bytes) -> None:
+    async with in_process_server(tmp_path, request_seconds=0.2) as server, bare_socket(server.port) as client:
+        await client.send(GET + b"Transfer-Encoding: chunked\r\n\r\n")
+        assert (await client.read_some()).startswith(b"HTTP/1.1 200 ")
+        await client.send(rest)
+        assert (await client.read_all()).count(b"HTTP/1.1 ") == 1
+
+
 async def test_door_leaves_whoever_asks_in_time_alone(tmp_path: Path) -> None:
     async with in_process_server(tmp_path, request_seconds=0.3) as server:
         async with raw_client(server.url, "x") as client, bare_socket(server.port) as other:
@@ -143,6 +152,7 @@ async def test_door_counts_frames_that_are_no_messages(tmp_path: Path, opcode: i
         await client.send(begin, frame(opcode, final=opcode != CONTINUATION) * 60, end, frame(CLOSE))
         assert (4529).to_bytes(2, "big") + b"more than 50 frames a second" in await client.read_all()
         assert server.hub.refusals == {"connection_messages": 1}
+        assert server.hub.closes == {4529: 1}
 
 
 async def test_door_takes_no_message_in_pieces_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,6 +163,16 @@ async def test_door_takes_no_message_in_pieces_without_end(tmp_path: Path, monke
         await client.send(frame(CONTINUATION), frame(CLOSE))
         assert (1009).to_bytes(2, "big") + b"a message in more than 20 fragments" in await client.read_all()
         assert server.hub.refusals == {"max_message": 1}
+        assert server.hub.closes == {1009: 1}
+
+
+@pytest.mark.parametrize(("sent", "code"), [(b"\xf2\x80\0\0\0\0", 1002), (b"\x82\xff" + bytes((1,) * 12), 1009)])
+async def test_door_counts_whom_it_closes_for_a_frame(tmp_path: Path, sent: bytes, code: int) -> None:
+    async with in_process_server(tmp_path) as server, bare_socket(server.port) as client:
+        await client.shake_hands()
+        await client.send(sent, frame(CLOSE))
+        await client.read_all()
+        assert server.hub.closes == {code: 1}
 
 
 class _SlowStore(MemoryStore):
@@ -258,7 +278,7 @@ async def test_door_lets_in_as_many_connections_as_there_may_be(tmp_path: Path) 
 
 def test_door_leaves_files_for_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 4000))
-    gate = Gate(Settings(data=tmp_path), Counter())
+    gate = Gate(Settings(data=tmp_path), Counter(), Counter())
     most = 1000 - admission.SPARE_FILES
     assert gate.has_space(most)
     assert not gate.has_space(most + 1)
@@ -290,6 +310,6 @@ def test_door_trusts_no_proxy_that_could_be_anybody(proxies: str) -> None:
 
 
 def test_door_counts_a_proxys_own_connections_for_nobody(tmp_path: Path) -> None:
-    gate = Gate(Settings(data=tmp_path, trusted_proxies="10.1.0.0/16, 10.2.0.1"), Counter())
+    gate = Gate(Settings(data=tmp_path, trusted_proxies="10.1.0.0/16, 10.2.0.1"), Counter(), Counter())
     assert [gate.address_of(host) for host in ("10.1.2.3", "10.2.0.1")] == [None, None]
     assert gate.address_of("10.2.0.2") == "10.2.0.2"

@@ -73,3 +73,4 @@ async def test_keepalive_ends_a_connection_that_takes_nothing(tmp_path: Path, mo
             assert server.hub.rooms[0].connections == 1
             await eventually(lambda: server.hub.rooms[0].connections == 0)
             assert server.hub.refusals == {"ping_timeout": 1}
+            assert server.hub.closes == {1011: 1}

@@ -60,8 +60,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_const", dest="seconds", const=QUICK_SECONDS, default=SECONDS, help="measure for 2 s"
     )
-    parser.add_argument("--only", type=_names(WORKLOADS), default=list(WORKLOADS), help=f"of {', '.join(WORKLOADS)}")
-    parser.add_argument("--servers", type=_names(SERVERS), default=list(SERVERS), help=f"of {', '.join(SERVERS)}")
+    parser.add_argument("--only", type=_names(WORKLOADS), default=list(WORKLOADS), help=_some(WORKLOADS))
+    parser.add_argument("--servers", type=_names(SERVERS), default=list(SERVERS), help=_some(SERVERS))
     parser.add_argument(
         "--write", action="store_true", help="write docs/performance.md and its picture; all or nothing"
     )
@@ -69,6 +69,10 @@ def _options() -> argparse.Namespace:
     if options.write and (options.only, options.servers, options.seconds) != (list(WORKLOADS), list(SERVERS), SECONDS):
         parser.error("--write needs every workload on every server at full length")
     return options
+
+
+def _some(known: Iterable[str]) -> str:
+    return f"some of {', '.join(known)}, with commas in between"
 
 
 def _names(known: Iterable[str]) -> Callable[[str], list[str]]:

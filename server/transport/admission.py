@@ -21,13 +21,15 @@ class Gate:
 
     Args:
         settings: the server's settings.
-        refusals: where to count, by the name of the limit.
+        refusals: where to count whom a limit turns away, by its name.
+        closes: where to count WebSockets that are closed before their messages reach anybody, by close code.
     """
 
-    def __init__(self, settings: Settings, refusals: Counter[str]) -> None:
+    def __init__(self, settings: Settings, refusals: Counter[str], closes: Counter[int]) -> None:
         self.settings: Final = settings
         self.farewells = 0  # connections that were turned away and are not gone yet
         self._refusals = refusals
+        self._closes = closes
         self._most = settings.max_connections or max(1, _open_files() - SPARE_FILES)
         self._book = AddressBook(settings.address_connections)
         self._proxies = networks(settings.trusted_proxies)
@@ -53,6 +55,10 @@ class Gate:
         """Count somebody who is turned away for a limit, and return False."""
         self._refusals[limit] += 1
         return False
+
+    def count_close(self, code: int) -> None:
+        """Count a WebSocket that its transport closes, of which no conversation knows."""
+        self._closes[code] += 1
 
     def address_of(self, host: str | None) -> str | None:
         """Return the address that a connection from a host counts for; a proxy's are counted when it says for whom."""

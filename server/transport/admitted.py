@@ -77,10 +77,15 @@ class Admitted(UvicornProtocol):
             super().handle_cont(event)
 
     def handle_parser_exception(self) -> None:
-        """Count a message that is so large that not all of it is received."""
+        """Count who is closed for a frame that breaks the rules, or is so large that not all of it is received."""
+        was_ending = self._is_closing()
         super().handle_parser_exception()
-        if self._gate is not None and isinstance(self.conn.parser_exc, PayloadTooBig):
+        if self._gate is None or was_ending:
+            return
+        if isinstance(self.conn.parser_exc, PayloadTooBig):
             self._gate.refuse("max_message")
+        if self.conn.close_sent is not None:
+            self._gate.count_close(self.conn.close_sent.code)
 
     def keepalive_timeout(self) -> None:
         """Count a client that answers no ping."""
@@ -88,6 +93,7 @@ class Admitted(UvicornProtocol):
         super().keepalive_timeout()
         if self._gate is not None and self.pong_timer is None and not was_ending:
             self._gate.refuse("ping_timeout")
+            self._gate.count_close(CloseCode.INTERNAL_ERROR)
 
     def _may_come(self) -> bool:
         """Tell whether one more frame may come that is no message by itself."""
@@ -103,4 +109,5 @@ class Admitted(UvicornProtocol):
     def _turn_out(self, limit: str, code: int, reason: str) -> None:
         if self._gate is not None and not self.close_sent:
             self._gate.refuse(limit)
+            self._gate.count_close(code)
             self.close_after_writing(code, reason)

@@ -22,6 +22,7 @@ FAREWELL_SECONDS: Final = 1.0
 MAX_FAREWELLS: Final = 32
 # Told to whoever finds no place: connections come and go within it.
 RETRY_SECONDS: Final = 5
+_FOR_NOW: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 class Door(HttpToolsProtocol):
@@ -147,19 +148,23 @@ class Door(HttpToolsProtocol):
             self._turn_away(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's head is too large")
 
     def _turn_away(self, status: HTTPStatus, reason: str) -> None:
-        """Take nothing more, and end the connection: in a few words, or with the answer that is under way."""
+        """Take nothing more, and end the connection: in a few words, or with the answer that the request gets."""
         self._is_away = True
         cycle = cast("RequestResponseCycle | None", self.cycle)  # uvicorn sets None before the first request
         if cycle is not None and not cycle.response_complete:
             self._in(RESPONSE_SECONDS, self.transport.abort)
-        else:
+        elif self._is_in_head:
             self._say_farewell(status, reason)
+        else:  # answered before all of it had come: a second answer would be taken for that to another request
+            self.transport.close()
+            self._in(LINGER_SECONDS, self.transport.abort)
 
     def _say_farewell(self, status: HTTPStatus, reason: str) -> None:
         body = f"{reason}\n"
+        again = f"retry-after: {RETRY_SECONDS}\r\n" if status in _FOR_NOW else ""
         self.transport.write(
             f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: text/plain; charset=utf-8\r\n"
-            f"content-length: {len(body)}\r\nretry-after: {RETRY_SECONDS}\r\nconnection: close\r\n\r\n{body}".encode()
+            f"content-length: {len(body)}\r\n{again}connection: close\r\n\r\n{body}".encode()
         )
         self._has_farewell = True
         self._gate.farewells += 1
