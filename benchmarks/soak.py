@@ -8,11 +8,12 @@ their own are the measure: how soon an edit of one is on disk, and how soon the 
 of its own; its memory is what the system says to be resident.
 
 In the end the slope of each figure is fitted, with its error, without the first fifth of the run, in which caches fill.
-Exits with 1 if one of them rises.
+Exits with 1 if one of them rises, or if the server ended a visit.
 """
 
 import argparse
 import asyncio
+import collections
 import json
 import random
 import sys
@@ -20,7 +21,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 from typing import Any, Final, NamedTuple
@@ -101,6 +102,8 @@ class Churn:
     def __init__(self, server: ServerProcess) -> None:
         self.visits = 0
         self.edits = 0
+        # Visits that the server ended, by its close code.
+        self.cut_off: collections.Counter[int] = collections.Counter()
         self._server = server
         self._chance = random.Random(4)
         self._visits = [0] * LASTING_ROOMS  # to each lasting room and those before it
@@ -142,6 +145,16 @@ class Churn:
             await self._stay(lambda: self._work(desk))
             await desk.durable()
 
+    async def again(self, visit: Callable[[], Coroutine[Any, Any, None]], pause: float) -> None:
+        """Visit again and again, with a pause in between."""
+        while True:
+            try:
+                await visit()
+            except ConnectionClosed as error:
+                if error.rcvd is not None:  # or it was broken off here
+                    self.cut_off[error.rcvd.code] += 1
+            await asyncio.sleep(random.expovariate(1 / pause))
+
     def _name(self) -> str:
         self.visits += 1
         return f"agent-{self.visits}"
@@ -175,12 +188,8 @@ def _change(client: RawClient, change: Callable[[], object]) -> bytes:
     return client.doc.get_update(before)
 
 
-async def _again(visit: Callable[[], Coroutine[Any, Any, None]], pause: float) -> None:
-    """Visit again and again, with a pause in between."""
-    while True:
-        with suppress(ConnectionClosed):
-            await visit()
-        await asyncio.sleep(random.expovariate(1 / pause))
+class StalledError(Exception):
+    """The server did nothing for anybody: no latency tells of that."""
 
 
 # Measuring --------------------------------------------------------------------------------------------------------
@@ -218,8 +227,10 @@ class Pulse:
             await asyncio.sleep(max(0.0, 1 / PULSES_PER_SECOND - (time.perf_counter() - began)))
 
     def take(self) -> tuple[float, float, float, float]:
-        """Return the median and the 99th percentile of both, and begin anew."""
-        cuts = [quantiles(each, n=100) if len(each) > 1 else [0.0] * 99 for each in (self.acks, self.seen)]
+        """Return the median and the 99th percentile of both, and begin anew. Raises StalledError, if there are none."""
+        if min(len(self.acks), len(self.seen)) < 2:
+            raise StalledError("no edit came through since the last sample")
+        cuts = [quantiles(each, n=100) for each in (self.acks, self.seen)]
         self.acks, self.seen = [], []
         (acks, seen) = cuts
         return acks[49], acks[98], seen[49], seen[98]
@@ -278,7 +289,9 @@ async def soak(seconds: float, data: Path) -> tuple[list[Sample], Churn]:
         await asyncio.gather(writer.synced(), reader.synced())
         visits = [churn.plain] * PLAIN_CLIENTS + [churn.agent] * AGENTS
         tasks = await stack.enter_async_context(
-            _running(pulse.beat(writer, reader), _again(churn.slow, 15), *(_again(visit, 1) for visit in visits))
+            _running(
+                pulse.beat(writer, reader), churn.again(churn.slow, 15), *(churn.again(visit, 1) for visit in visits)
+            )
         )
         watching = asyncio.create_task(_watch(server, pulse, seconds))
         await asyncio.wait((watching, *tasks), return_when=asyncio.FIRST_COMPLETED)
@@ -341,9 +354,11 @@ def main() -> int:
     fitted = slopes(samples)
     print(f"\n{churn.visits:,} visits, {churn.edits:,} edits beside the two that were measured\n")
     print(markdown(("", "mean", "slope per minute", ""), _lines(fitted)))
+    for code, count in churn.cut_off.items():
+        print(f"\n{count:,} visits were ended by the server with {code}")
     if options.picture:
         draw_courses(_panels(samples), "minutes", options.picture)
-    return 0 if all(found.is_flat for found in fitted.values()) else 1
+    return 0 if all(found.is_flat for found in fitted.values()) and not churn.cut_off else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a Hocuspocus provider is owed: it counts down to none only when all is saved, whatever comes in what order."""
 
+import tracemalloc
 from collections import deque
 
 from hypothesis import example, given
@@ -199,3 +200,20 @@ def test_dues_for_an_answer_that_nobody_asked_for_are_none() -> None:
     assert not dues.owes(1)
     dues.settle(1)
     assert not dues.owes(2)
+
+
+def test_dues_of_a_provider_that_asks_and_never_answers_take_no_memory() -> None:
+    dues, asked = Dues(Backlog()), 3000
+    tracemalloc.start()
+    try:
+        for _ in range(asked):
+            dues.begin()
+            dues.request()
+        assert tracemalloc.get_traced_memory()[0] < 4096  # some bytes for each of them would be more
+    finally:
+        tracemalloc.stop()
+    for _ in range(asked):
+        dues.count(encode_sync(STEP2, NOTHING))
+    assert not dues.owes(1)
+    dues.settle(asked - 1)
+    assert dues.owes(asked)  # what answers the last one

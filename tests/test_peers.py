@@ -417,8 +417,8 @@ def test_a_span_says_who_was_the_slower_part() -> None:
     assert _span(cpu=4).cpu_per_delivery == 0.004
 
 
-def _span(*, cpu: float = 1, idle: float = 0.5, lag: float = 0.0001) -> Span:
-    return Span(8, cpu, 100, 1000, 500, 0.001, 0.004, idle, lag)
+def _span(*, cpu: float = 1, idle: float = 0.5, lag: float = 0.0001, taken: float = 0) -> Span:
+    return Span(8, cpu, 100, 1000, 500, 0.001, 0.004, idle, lag, taken)
 
 
 def test_table_shows_ratios_and_marks_what_is_missed() -> None:
@@ -444,6 +444,12 @@ def test_table_shows_ratios_and_marks_what_is_missed() -> None:
     ]
 
 
+def test_a_table_marks_a_core_that_others_were_busy_on() -> None:
+    spans = {"Comity": Outcome({}, _span(taken=0.8)), "Hocuspocus": Outcome({}, _span(taken=-0.01))}
+    shown = [line[5] for line in table.wire({"paced": dict(spans)})]
+    assert shown == ["10% (!)", "0%"]
+
+
 def test_page_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, picture = tmp_path / "performance.md", tmp_path / "images" / "peers.svg"
     monkeypatch.setattr(page, "PAGE", path)
@@ -459,7 +465,7 @@ def test_page_is_written_between_its_marks(tmp_path: Path, monkeypatch: pytest.M
     assert text.endswith("after\n")
     assert "old" not in text
     assert "<svg" in picture.read_text()
-    assert "| saturated | Comity | 12/s | 62/s | 100% (!) | 50% |" in text
+    assert "| saturated | Comity | 12/s | 62/s | 100% (!) | 0% | 50% |" in text
 
 
 def test_page_without_marks_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,9 +57,9 @@ async def test_door_answers_a_request_once(tmp_path: Path, rest: bytes) -> None:
 
 
 async def test_door_leaves_whoever_asks_in_time_alone(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path, request_seconds=0.3) as server:
+    async with in_process_server(tmp_path, request_seconds=0.6) as server:
         async with raw_client(server.url, "x") as client, bare_socket(server.port) as other:
-            for _ in range(4):
+            for _ in range(5):
                 await other.send(GET + b"\r\n")
                 assert (await other.read_some()).startswith(b"HTTP/1.1 200 ")
                 await asyncio.sleep(0.15)

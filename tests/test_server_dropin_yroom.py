@@ -15,6 +15,7 @@ from comity.crdt_types.errors import ComityError, RoomNotFoundError, StartError
 from comity.crdt_types.wire import UPDATE, Presence, encode_sync
 from comity.server.dropin import WebsocketServer, YRoom, conversation
 from tests.support.channels import Line, Reaching
+from tests.support.gated import GatedStore
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
@@ -381,6 +382,25 @@ async def test_an_edit_that_a_room_lost_by_a_fault_is_made_again(
         async with raw_client(comity.url, "notes") as client:
             await client.sync()
             await client.until(lambda: client.value() == "once")
+
+
+async def test_an_edit_is_kept_when_the_end_comes_while_the_room_is_loaded_anew(tmp_path: Path) -> None:
+    store = GatedStore()
+    async with in_process_server(tmp_path, store) as comity:
+        async with WebsocketServer(app=comity.app, exception_handler=lambda *_: True) as server:
+            room = await server.get_room("/notes")
+            (inner,) = comity.hub.rooms
+            store.door.clear()
+            write(room.ydoc, "not yet sent")
+            inner.fail(ComityError("a fault", subject="room 'notes'"))
+            await eventually(lambda: len(store.loads) == 2)
+            stopping = asyncio.create_task(server.stop())
+            await eventually(lambda: not room.started.is_set())
+            store.door.set()
+            await stopping
+        async with raw_client(comity.url, "notes") as client:
+            await client.sync()
+            assert client.value() == "not yet sent"
 
 
 async def test_a_document_that_the_engine_fails_on_ends_the_room(

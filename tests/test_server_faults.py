@@ -233,7 +233,7 @@ async def _stopped(pid: int, seconds: float) -> AsyncGenerator[None]:
 
 async def test_faults_that_hold_up_the_server_end_no_connection(tmp_path: Path) -> None:
     async with (
-        running_server(tmp_path, ping_interval=0.2, ping_timeout=0.4) as server,
+        running_server(tmp_path, ping_interval=0.2, ping_timeout=0.7) as server,
         AsyncExitStack() as stack,
     ):
         clients = [await stack.enter_async_context(raw_client(server.url, "x")) for _ in range(10)]
@@ -260,7 +260,7 @@ async def test_faults_that_hold_up_the_loop_end_no_connection(tmp_path: Path) ->
     ):
         await asyncio.gather(client.sync(), other.sync())
         for number in range(2):
-            asyncio.get_running_loop().call_soon(time.sleep, 1)
+            asyncio.get_running_loop().call_soon(time.sleep, 0.5)
             await client.edit(f"{number} ")
             await client.durable()
             await _pinged(other)

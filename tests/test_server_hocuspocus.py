@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ import pycrdt
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
 
 import comity
 from comity import State, Text
@@ -22,6 +23,7 @@ from comity.crdt_types.hocuspocus import (
     PONG,
     Authenticated,
     Close,
+    Credentials,
     PermissionDenied,
     Stateless,
     SyncStatus,
@@ -456,10 +458,11 @@ async def test_hocuspocus_bounds_how_long_nothing_is_sent(tmp_path: Path) -> Non
         raw_hocuspocus(server.url) as client,
     ):
         document = await opened(client, "x")
-        while client.close_code is None:  # a pong is no word
-            await document.client.send_raw(PONG)
-            await asyncio.sleep(0.02)
-        assert client.close_code == 4503
+        with suppress(ConnectionClosed):
+            while True:  # a pong is no word
+                await document.client.send_raw(PONG)
+                await asyncio.sleep(0.02)
+        assert await client.closed() == 4503
         assert server.hub.refusals == {"idle_timeout": 1}
 
 
@@ -556,6 +559,27 @@ async def test_hocuspocus_shows_awareness_both_ways(tmp_path: Path) -> None:
         await other.until(lambda: other.presence[2].state is None)
 
 
+async def test_hocuspocus_keeps_the_presence_of_a_document_that_is_opened_again_at_once(tmp_path: Path) -> None:
+    ours = encode_awareness([Presence(2, 1, '{"name":"ours"}')])
+    async with (
+        in_process_server(tmp_path) as server,
+        raw_hocuspocus(server.url) as client,
+        raw_client(server.url, "x") as other,
+    ):
+        document = await opened(client, "x")
+        await client.send("x", ours)
+        await other.until(lambda: 2 in other.presence)
+        await client.send("x", encode(Close()))  # as by provider.detach(); provider.attach()
+        await client.open("x")
+        await document.ask()
+        await client.send("x", ours)
+        await client.until(lambda: len(client.seen("x", SyncStep2)) == 2)
+        await client.send("x", encode_frame(QueryAwareness()))
+        await client.until_message("x", Awareness, 3)
+        await eventually(lambda: _connections(server, "x") == 2)
+        assert server.hub.rooms[0].roster.count == 1
+
+
 async def test_hocuspocus_passes_no_stateless_message_on(tmp_path: Path) -> None:
     async with (
         in_process_server(tmp_path) as server,
@@ -633,6 +657,35 @@ async def test_hocuspocus_is_served_by_any_asgi_server(tmp_path: Path) -> None:
         assert client.statuses("x") == client.statuses("y") == [True] * 21
         await client.send("y", BROKEN)
         await client.until_message("y", Close)
+
+
+async def test_hocuspocus_ends_a_socket_that_takes_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(route, "END_SECONDS", 0.1)
+    events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    sent: list[Any] = []
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+        if event["type"] == "websocket.send":
+            await asyncio.Event().wait()  # as on a server that waits for its reader, and has no pings
+
+    scope = {
+        "type": "websocket",
+        "path": "/hocuspocus",
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1")],
+        "subprotocols": [],
+        "client": ("127.0.0.1", 5),
+    }
+    events.put_nowait({"type": "websocket.connect"})
+    for name in ("", " \n"):  # which no room can have: the answer is that it is denied
+        message = write_string(name) + encode(Credentials("", None))
+        events.put_nowait({"type": "websocket.receive", "bytes": message})
+    async with App(Settings(data=tmp_path, hocuspocus_open_seconds=0.05), MemoryStore()) as app:
+        async with asyncio.timeout(10):
+            await app(scope, events.get, send)
+    assert [event["type"] for event in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
+    assert sent[-1]["code"] == 4401
 
 
 # What a mutation of a few bytes makes of what is well formed, or any bytes, for one of two documents.

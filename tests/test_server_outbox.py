@@ -236,7 +236,7 @@ async def test_outbox_that_has_caught_up_or_ended_is_watched_no_more() -> None:
         pipe,
         room,
         limit=10,
-        stall_seconds=0.1,
+        stall_seconds=0.3,
         on_stall=lambda: stalls.append(None),
         on_failure=lambda error: pytest.fail(repr(error)),
     )
@@ -248,7 +248,7 @@ async def test_outbox_that_has_caught_up_or_ended_is_watched_no_more() -> None:
         assert outbox.is_behind
 
     loop = asyncio.get_running_loop()
-    watched_until = loop.time() + 0.15
+    watched_until = loop.time() + 0.4
     while loop.time() < watched_until:
         fall_behind()
         pipe.open.set()
@@ -256,5 +256,5 @@ async def test_outbox_that_has_caught_up_or_ended_is_watched_no_more() -> None:
     fall_behind()
     await outbox.close()
     assert not outbox.is_behind
-    await asyncio.sleep(0.2)  # nothing comes of the time that was running
+    await asyncio.sleep(0.4)  # nothing comes of the time that was running
     assert not stalls

@@ -2,7 +2,10 @@
 
 import random
 
+import pytest
+
 from benchmarks.slope import slope
+from benchmarks.soak import Pulse, StalledError
 
 MINUTES = [number / 6 for number in range(120)]
 
@@ -25,3 +28,11 @@ def test_soak_fits_a_line_exactly() -> None:
     found = slope([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
     assert (found.mean, found.value, found.minutes) == (3.0, 2.0, 2.0)
     assert found.error < 1e-9
+
+
+def test_soak_takes_a_server_that_stands_still_for_no_fast_one() -> None:
+    pulse = Pulse()
+    pulse.acks, pulse.seen = [1.0, 1.0], [2.0, 2.0]
+    assert pulse.take() == (1.0, 1.0, 2.0, 2.0)
+    with pytest.raises(StalledError):
+        pulse.take()

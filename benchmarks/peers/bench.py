@@ -19,6 +19,8 @@ from benchmarks.peers.tally import Arrivals, Seconds
 # A load that has less time to spare than this part of the span, or sends later than that, has measured itself.
 LEAST_IDLE: Final = 0.05
 LATEST: Final = 0.005
+# A server that others keep from more than this part of its core has been measured together with them.
+MOST_TAKEN: Final = 0.05
 
 # A server that uses less of a core than this part, for longer than Hocuspocus waits before it stores, has nothing left.
 QUIET: Final = 0.05
@@ -40,6 +42,7 @@ class Span:
         p99: the 99th percentile.
         idle: the part of the span in which the load had nothing to do.
         lag: seconds, the 99th percentile, by which the load was late with what was due.
+        taken: processor seconds that others used of the server's core.
     """
 
     seconds: float
@@ -51,6 +54,7 @@ class Span:
     p99: float
     idle: float
     lag: float
+    taken: float
 
     @property
     def cpu_per_delivery(self) -> float:
@@ -61,6 +65,11 @@ class Span:
     def load(self) -> float:
         """The part of a core that the server used."""
         return self.cpu / self.seconds
+
+    @property
+    def others(self) -> float:
+        """The part of the server's core that others used."""
+        return max(0.0, self.taken / self.seconds)
 
     @property
     def limit(self) -> str:
@@ -115,15 +124,16 @@ class Bench:
             tally.arrivals = Arrivals() if latency else None
             del load.lags[:]
             made, delivered, received, idle = tally.made, tally.delivered, self._received(), load.idle
-            cpu, began = self.running.cpu(), time.perf_counter()
+            taken, cpu, began = self.running.taken(), self.running.cpu(), time.perf_counter()
             work()
             cpu, ended = self.running.cpu() - cpu, time.perf_counter()
+            taken = self.running.taken() - taken - cpu
             counts = tally.made - made, tally.delivered - delivered, self._received() - received
             idle, lag = load.idle - idle, percentile(np.array(load.lags), 99)
             load.settle()
             self.running.check()
             seconds = ended - began
-            return Span(seconds, cpu, *counts, *self._percentiles(began, ended), idle / seconds, lag)
+            return Span(seconds, cpu, *counts, *self._percentiles(began, ended), idle / seconds, lag, taken)
         finally:
             tally.arrivals = None
             gc.enable()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from threading import Timer
 from typing import Final
 
 from benchmarks.peers.client import Client
@@ -29,14 +30,19 @@ def crosscheck(running: Running) -> str:
         writers = load.join(running.port, server.dialect, [ROOM] * WRITERS)
         command = [str(NODE), str(JS / "provider.mjs"), kind, url, ROOM, str(WRITERS * EDITS)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as provider:
+            limit = Timer(SECONDS, provider.kill)
+            limit.start()
             try:
                 assert provider.stdout is not None
-                provider.stdout.readline()  # that it is synced
+                if not provider.stdout.readline():
+                    raise LoadError(f"the {kind} provider did not sync")
+                limit.cancel()
                 write(load, writers)
                 told, _ = provider.communicate(timeout=SECONDS)
             except subprocess.TimeoutExpired:
                 raise LoadError(f"the {kind} provider did not receive every edit") from None
             finally:
+                limit.cancel()
                 provider.kill()
     if not told.startswith("{"):
         raise LoadError(f"the {kind} provider ended: {told}")

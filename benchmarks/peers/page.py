@@ -31,8 +31,9 @@ def section(outcomes: Outcomes, servers: list[Server]) -> str:
     parts = [
         f"{processor()}. {'; '.join(server.versions() for server in servers)}.{_settings()}",
         markdown(*figures(outcomes, [server.name for server in servers])),
-        "What went over the wire in each measured span. A (!) marks a server that could not do more, and a load that\n"
-        "could not, or was over 5 ms late with what was due: then the machine was busy, and latencies say little.",
+        "What went over the wire in each measured span. A (!) marks a server that could not do more, one that others\n"
+        "kept from over 5% of its core, and a load that could not do more, or was over 5 ms late with what was due.\n"
+        "Then the machine was busy, latencies say little, and whoever merges what waits looks better for it.",
         markdown(WIRE_HEADINGS, wire(outcomes)),
     ]
     return "\n\n".join(parts)

@@ -165,6 +165,16 @@ class Running:
             total += used.user + used.system
         return total
 
+    def taken(self) -> float:
+        """Return the processor seconds that anybody has used of its core, or, where it has none, what it used itself.
+
+        What the system does for the network on behalf of nobody is not among them.
+        """
+        if self._core is None:
+            return self.cpu()
+        used = psutil.cpu_times(percpu=True)[self._core]
+        return used.user + used.nice + used.system + used.steal
+
     def memory(self) -> int:
         """Return the bytes that are resident."""
         return sum(process.memory_info().rss for process in self._tree())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Final, NamedTuple
 
+from benchmarks.peers.bench import MOST_TAKEN
 from benchmarks.peers.workloads import Outcome
 
 OURS: Final = "Comity"
@@ -74,6 +75,7 @@ _LESS: Final = "less than Hocuspocus"
 ROWS: Final = (
     Row("saturated", "cpu", f"{_SATURATED}: {_CPU}", _MICROSECONDS, "half of Hocuspocus", _of_theirs(0.5)),
     Row("saturated", "rate", "the same: edits taken and delivered to all", _RATE),
+    Row("saturated", "mean", "the same: latency to the writer's neighbour, mean", _MILLISECONDS),
     Row("paced", "cpu", f"{_PACED}: {_CPU}", _MICROSECONDS, _LESS, _of_theirs(1)),
     Row("paced", "p50", "the same: latency, median", _MILLISECONDS),
     Row("paced", "p99", "the same: latency, 99th percentile", _MILLISECONDS, "at most 5 ms", _at_most(0.005)),
@@ -154,6 +156,7 @@ WIRE_HEADINGS: Final = (
     "edits in",
     "messages out",
     "server, of its core",
+    "others, of that core",
     "load idle",
     "load late, p99",
 )
@@ -172,6 +175,7 @@ def wire(outcomes: Outcomes) -> Iterator[tuple[str, ...]]:
                     f"{span.made / span.seconds:,.0f}/s",
                     f"{span.messages_out / span.seconds:,.0f}/s",
                     f"{span.load:.0%}{' (!)' if span.limit == 'server' else ''}",
+                    f"{span.others:.0%}{' (!)' if span.others > MOST_TAKEN else ''}",
                     f"{span.idle:.0%}{' (!)' if span.limit == 'load' else ''}",
                     late,
                 )

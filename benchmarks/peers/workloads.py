@@ -51,7 +51,9 @@ def _filled(bench: Bench, window: int) -> Outcome:
         client.refill(0)
     span = bench.measure(latency=False)
     bench.load.leave()
-    return Outcome({"cpu": span.cpu_per_delivery, "rate": span.made / span.seconds, "window": window}, span)
+    rate = span.made / span.seconds
+    under_way = WRITERS * window / rate  # Little's law: so many are under way all the time
+    return Outcome({"cpu": span.cpu_per_delivery, "rate": rate, "mean": under_way, "window": window}, span)
 
 
 def paced(bench: Bench) -> Outcome:

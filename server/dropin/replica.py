@@ -191,6 +191,7 @@ class Replica:
     async def _stay(self) -> None:
         self._failure = asyncio.get_running_loop().create_future()
         self._sent = self._acknowledged = 0
+        self._is_behind = True  # until the room has said what it has: what was sent before may be lost
         self._is_shown = False
         guest = Guest(SERVER, frozenset(Action), self, acknowledges=True)
         async with seated(self._hub, self._name, guest, self._fail) as seat:

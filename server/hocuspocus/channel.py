@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final
 
@@ -108,9 +108,20 @@ class Channel:
             self._failure = error
             self.cut()
 
-    async def run(self, principal: Principal, policy: Policy, allowance: Allowance) -> None:
-        """Serve the document until it is left; nothing that happens in it is raised."""
+    async def run(
+        self,
+        principal: Principal,
+        policy: Policy,
+        allowance: Allowance,
+        before: Collection[asyncio.Task[None]] = (),
+    ) -> None:
+        """Serve the document until it is left; nothing that happens in it is raised.
+
+        Those before it under the same address end first: the presence that goes with them may be announced again here.
+        """
         try:
+            if before:
+                await asyncio.wait(before)
             await self._serve(principal, policy, allowance)
         except ComityError as error:
             await self._tell(error)

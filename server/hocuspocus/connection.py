@@ -18,7 +18,7 @@ from comity.crdt_types.wire import AUTH
 from ..auth import ANONYMOUS, Policy, claimed
 from ..limits import Allowance
 from ..rooms.hub import Hub
-from ..sessions.connection import agent_of, host_of, reason_of
+from ..sessions.connection import FLUSH_SECONDS, agent_of, host_of, reason_of
 from ..transport.sockets import Packet, Receive, Scope, Send, socket_for
 from .channel import Channel
 from .line import Line
@@ -29,6 +29,8 @@ ROUTE: Final = "/hocuspocus"
 
 # Ours end long before this; what is longer is nobody's document and would come back with every message.
 MAX_ADDRESS: Final = 4096
+# For the documents of a connection that is being ended: to send what they owe, and then to say that they are over.
+END_SECONDS: Final = 2 * FLUSH_SECONDS
 
 
 class HocuspocusConnection:
@@ -84,6 +86,7 @@ class HocuspocusConnection:
             self._socket.stop()
             for channel in self._tasks.values():
                 channel.cut()
+            asyncio.get_running_loop().call_later(END_SECONDS, self._give_up)
 
     def notify(self, error: ComityError) -> None:
         """Do nothing: there is no word for it that a provider would understand."""
@@ -96,6 +99,11 @@ class HocuspocusConnection:
             self._take(data)
         except Exception as error:
             self.fail(error)
+
+    def _give_up(self) -> None:
+        """Wait for no document any more: it may be saying something to a client that takes nothing."""
+        for task in self._tasks:
+            task.cancel()
 
     async def _converse(self) -> None:
         chores = [asyncio.create_task(chore()) for chore in (self._expect_document, self._expect_something, self._ping)]
@@ -153,8 +161,9 @@ class HocuspocusConnection:
         if len(address) > MAX_ADDRESS:
             raise ProtocolError(f"a document's name of more than {MAX_ADDRESS} characters", subject="frame")
         channel = Channel(self._hub, self._line, address, self.fail)
+        before = [task for task, other in self._tasks.items() if other.address == address]
         if len(self._tasks) < self._hub.settings.hocuspocus_documents:
-            work = channel.run(self._principal, self._policy, self._allowance)
+            work = channel.run(self._principal, self._policy, self._allowance, before)
         else:
             work = channel.refuse(self._full())
         task = asyncio.create_task(work)

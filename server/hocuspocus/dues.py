@@ -57,7 +57,10 @@ class Dues:
         self._backlog = backlog
         self._owed: deque[bool] = deque()  # for each update, from the first that is not settled
         self._settled = 0
-        self._requests: deque[bool] = deque()  # for the answer to each step 1 of ours
+        self._begun = 0  # the last update from before the provider began to count
+        self._requested = 0  # how many step 1 of ours went out
+        self._answered = 0  # and how many of them were answered
+        self._counted_request = 0  # the number of the one whose answer the provider counts
         self._owes_request = False
         self._known = EMPTY_STATE_VECTOR  # what the provider had when it began to count
         self._clocks: dict[int, int] | None = None  # the same, while it is needed
@@ -71,8 +74,8 @@ class Dues:
 
     def begin(self) -> None:
         """Note that the provider counts anew: nothing from before is owed any more."""
-        self._owed = deque([False] * len(self._owed))
-        self._requests = deque([False] * len(self._requests))
+        self._begun = self._settled + len(self._owed)
+        self._counted_request = 0
         self._owes_request = True
         self._has_answered = False
 
@@ -84,8 +87,10 @@ class Dues:
 
     def request(self) -> None:
         """Note that a step 1 goes out, which the provider answers with a step 2."""
-        self._requests.append(self._owes_request)
-        self._owes_request = False
+        self._requested += 1
+        if self._owes_request:
+            self._owes_request = False
+            self._counted_request = self._requested
 
     def count(self, frame: bytes) -> None:
         """Count a step 2 or an update that came, if it is one. Raises ProtocolError, if it is malformed."""
@@ -99,7 +104,7 @@ class Dues:
 
     def owes(self, n: int) -> bool:
         """Tell whether the n-th update, the next to be settled, is owed a message."""
-        return n > self._settled and self._owed[n - self._settled - 1]
+        return n > max(self._settled, self._begun) and self._owed[n - self._settled - 1]
 
     def settle(self, n: int) -> None:
         """Note that the updates up to the n-th are answered for."""
@@ -109,7 +114,10 @@ class Dues:
 
     def _is_counted_answer(self) -> bool:
         self._backlog.end()
-        is_counted = bool(self._requests) and self._requests.popleft()
+        if self._answered == self._requested:
+            return False
+        self._answered += 1
+        is_counted = self._answered == self._counted_request
         if is_counted:
             self._has_answered = True
             self._clocks = None

@@ -49,6 +49,8 @@ def _decode(data: bytes) -> None:
 
 def _decode_hocuspocus(data: bytes) -> None:
     with suppress(ProtocolError):
+        hocuspocus.first_clock(data)
+    with suppress(ProtocolError):
         address, rest = hocuspocus.split(data)
         hocuspocus.room_of(address)
         hocuspocus.decode(rest)
