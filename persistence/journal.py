@@ -201,7 +201,7 @@ class Journal:
             self._fail(error)
         except Exception as error:
             self._fail(_unexpected(error))
-        except asyncio.CancelledError:
+        except BaseException:  # nobody may wait for a writer that is gone, whatever ended it
             self._fail(StoreError("it was stopped before its last commit", subject="journal"))
             raise
 

@@ -157,8 +157,10 @@ class SqliteStore:
         if not batch:
             return
         with self._translated():
-            tails, records = await self._follow(batch)
-            self._tails = {}  # until it is known what became of them
+            tails, self._tails = self._tails, {}  # until it is known what became of them
+            if len(tails) > MAX_TAILS:
+                tails = {}
+            records = await self._follow(tails, batch)
             await self._writes.executemany(queries.append(1), records)
             self._tails = tails
 
@@ -204,19 +206,16 @@ class SqliteStore:
         rows = await self._reads.execute_fetchall(queries.LOAD, (room, skip))
         return sorted((Row(*row) for row in rows), key=itemgetter(0, 1))
 
-    async def _follow(self, batch: Sequence[Append]) -> tuple[dict[str, _Tail], list[_Record]]:
-        """Return where rooms end after a batch, and what to store. Raises SequenceError."""
-        tails, records = self._tails, []
-        if len(tails) > MAX_TAILS:
-            tails = {}
+    async def _follow(self, tails: dict[str, _Tail], batch: Sequence[Append]) -> list[_Record]:
+        """Return what to store of a batch, and note where rooms end after it. Raises SequenceError."""
+        records = []
         for entry in batch:
             tail = tails.get(entry.room) or await self._tail(entry.room)
             if tail is None or entry.seq != tail.last + 1:
-                self._tails = {}
                 raise sequence_error(entry.room, entry.seq, None if tail is None else tail.last)
             tails[entry.room] = _Tail(tail.room, entry.seq)
             records.append(_Record(tail.room, entry))
-        return tails, records
+        return records
 
     async def _last(self, room: str) -> int | None:
         tail = await self._tail(room)

@@ -140,6 +140,16 @@ async def test_journal_tells_of_each_commit_and_of_what_waits_for_one() -> None:
     assert all(seconds > 0 for _, seconds in told)
 
 
+async def test_journal_counts_small_updates_that_are_expected_by_what_they_take_in_memory() -> None:
+    async with MemoryStore() as store, Journal(store) as journal:
+        journal.soon(nothing)
+        for _ in range(3):
+            journal.expect(10)
+        assert journal.pending_bytes == 30 + 3 * ENTRY_BYTES
+        await journal.flush()
+        assert journal.pending_bytes == 0
+
+
 async def test_barrier_is_passed_at_once_when_nothing_is_pending() -> None:
     passed: list[str] = []
     async with MemoryStore() as store, Journal(store) as journal:
@@ -341,6 +351,26 @@ async def test_a_callback_that_fails_takes_nothing_from_the_others() -> None:
             assert journal.failed is None
     assert reported == [2]
     assert [type(context["exception"]) for context in complaints] == [ValueError]
+
+
+async def test_a_callback_that_fails_like_an_engine_leaves_nobody_waiting() -> None:
+    class Panic(BaseException):
+        """What no handler of exceptions catches."""
+
+    def fail() -> None:
+        raise Panic
+
+    async def use(journal: Journal) -> None:
+        async with journal:
+            journal.append(entry(1), fail)
+            await asyncio.wait_for(journal.wait_failed(), PATIENCE)
+
+    async with MemoryStore() as store:
+        await fill(store, "room")
+        journal = Journal(store)
+        with pytest.raises(Panic):
+            await use(journal)
+        assert journal.failed is not None
 
 
 async def test_journal_is_used_only_while_open() -> None:

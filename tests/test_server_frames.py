@@ -1,6 +1,7 @@
 """The server's WebSocket protocol, compared with the ``websockets`` library on streams of any bytes, cut anywhere."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -255,3 +256,16 @@ def test_frames_are_split_alike_wherever_they_are_cut(stream: bytes, cuts: list[
         )
 
     assert pieces(cut(stream, cuts)) == pieces([stream])
+
+
+def test_frames_that_come_in_tiny_pieces_take_no_more_than_their_size() -> None:
+    data = frame(BINARY, bytes(200_000))
+    splitter = Splitter(len(data))
+    tracemalloc.start()
+    try:
+        for at in range(0, len(data) - 2, 2):
+            assert not splitter.feed(data[at : at + 2])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(data)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from comity.crdt_types import Counter, Log, Map, State, StateDocument, Text
 from comity.persistence.memory import MemoryStore
+from comity.server.rooms import member
 from comity.server.rooms.document import Document
 from comity.server.rooms.gaps import holds
 from tests.support.profiles import examples
@@ -129,6 +130,17 @@ async def test_gaps_keep_an_update_from_everyone_until_its_past_has_come(tmp_pat
             await late.sync()
             assert late.value() == other.value() == "undisturbed still"
         assert str((await stored(store)).text("t").value) == "undisturbed still"
+
+
+async def test_gaps_that_are_too_large_to_hold_are_not_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member, "MAX_HELD_BYTES", 10)
+    async with in_process_server(tmp_path) as server, raw_client(server.url, ROOM, answers=False) as client:
+        client.change("kept from the server")
+        await client.edit("what builds on it")
+        assert await client.closed() == 4400
+        assert client.acknowledged == 0
 
 
 @settings(max_examples=examples(60, 2000))

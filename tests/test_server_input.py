@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,14 +28,19 @@ from comity.crdt_types.wire import (
     encode_awareness,
     encode_sync,
 )
+from comity.persistence.store import Loaded, StoreError
 from comity.server.rooms.document import Document
+from comity.server.rooms.upkeep import Keeper
 from comity.server.rooms.vetting import vet
-from tests.support.gated import SlowCreation
+from tests.support.gated import GatedStore, SlowCreation
 from tests.support.raw import raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
 LIMIT: Final = 4096  # largest message of the servers here
+# The second is well formed, and has a letter of the first as its parent: the engine finds out half-way.
+BEFORE: Final = bytes.fromhex("0101070004010174076265666f72652000")
+PANIC: Final = bytes.fromhex("0101070708070701017800")
 
 
 def _valid_messages() -> list[bytes]:
@@ -174,23 +180,20 @@ async def test_input_beyond_the_limit_is_refused(tmp_path: Path) -> None:
 
 
 async def test_input_that_the_engine_fails_on_leaves_the_room_as_it_was(tmp_path: Path) -> None:
-    # The second is well formed, and has a letter of the first as its parent: the engine finds out half-way.
-    text = bytes.fromhex("0101070004010174076265666f72652000")
-    panic = bytes.fromhex("0101070708070701017800")
-    vet(panic)
+    vet(PANIC)
     with pytest.raises(EngineError):
-        Document([text]).apply(panic)
+        Document([BEFORE]).apply(PANIC)
     async with (
         in_process_server(tmp_path) as server,
         raw_client(server.url, "x") as other,
         raw_client(server.url, "x", answers=False) as client,
     ):
         await other.sync()
-        other.doc.apply_update(text)
-        await other.update(text)
+        other.doc.apply_update(BEFORE)
+        await other.update(BEFORE)
         await other.durable()
         await client.sync()
-        await asyncio.gather(client.send(encode_sync(UPDATE, panic)), other.edit("meanwhile "))
+        await asyncio.gather(client.send(encode_sync(UPDATE, PANIC)), other.edit("meanwhile "))
         assert await client.closed() == 4400
         await other.edit("after")
         await other.durable()
@@ -199,6 +202,82 @@ async def test_input_that_the_engine_fails_on_leaves_the_room_as_it_was(tmp_path
         async with raw_client(server.url, "x") as late:
             await late.sync()
             assert late.value() == other.value()
+
+
+class _UnreadableStore(GatedStore):
+    """A store of which nothing can be read once it is told so, and which still writes."""
+
+    is_unreadable = False
+
+    async def load(self, room: str) -> Loaded | None:
+        loaded = await super().load(room)
+        if self.is_unreadable:
+            raise StoreError("a bad sector", subject=room, remedy="try again")
+        return loaded
+
+
+async def test_input_that_costs_a_room_its_document_leaves_nothing_in_its_place(tmp_path: Path) -> None:
+    store = _UnreadableStore()
+    async with in_process_server(tmp_path, store=store) as server:
+        async with raw_client(server.url, "x", answers=False) as client:
+            await client.update(BEFORE)
+            await client.durable()
+            room = server.hub.rooms[0]
+            store.door.clear()
+            await client.send(encode_sync(UPDATE, PANIC))
+            assert await client.closed() == 4400
+        async with raw_client(server.url, "x") as late:  # has to wait for the document
+            snapshot = asyncio.create_task(Keeper(server.hub.archive, None).snapshot(room))
+            await eventually(lambda: server.hub.opened["comity"] == 2)
+            store.is_unreadable = True
+            store.door.set()
+            assert await late.closed() == 4503
+            await snapshot
+        store.is_unreadable = False
+        async with raw_client(server.url, "x") as later:
+            await later.sync()
+            assert later.value() == "before "
+        assert room.connections == 0
+        stored = await store.load("x")
+        assert stored is not None
+        assert stored.snapshot is None
+
+
+async def test_input_that_fails_twice_leaves_nobody_with_an_empty_document(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = GatedStore()
+    async with (
+        in_process_server(tmp_path, store=store) as server,
+        raw_client(server.url, "x", agent="client", answers=False) as client,
+    ):
+        await client.update(BEFORE)
+        await client.durable()
+        room = server.hub.rooms[0]
+        (member,) = room.members
+        archive = server.hub.archive
+
+        def begin_a_commit(turn: Callable[[], None]) -> None:
+            monkeypatch.undo()
+            turn()  # before those wake who waited for the document
+
+        async with raw_client(server.url, "x", answers=False) as other:
+            await eventually(lambda: room.connections == 2)
+            loads = len(store.loads)
+            store.door.clear()
+            for update in (client.change("after"), PANIC):  # fails together, and then the second by itself
+                room.receive(member, update, vet(update))
+            await eventually(lambda: len(store.loads) > loads)
+            before = room.roster.count
+            await other.announce([Presence(5, 1, "{}")])
+            await other.ask()
+            await eventually(lambda: room.roster.count > before)
+            monkeypatch.setattr(archive, "soon", begin_a_commit)
+            store.door.set()
+            await other.until(lambda: other.is_synced)
+            async with raw_client(server.url, "x") as late:
+                await late.sync()
+                assert late.value() == other.value() == "before after"
 
 
 async def test_input_that_a_turn_fails_on_is_never_acknowledged(

@@ -183,6 +183,15 @@ async def test_an_uncommitted_migration_leaves_nothing(tmp_path: Path) -> None:
     assert pragma(path, "user_version") == 0
 
 
+async def test_a_batch_that_cannot_be_stored_does_not_count(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "comity.db") as store:
+        await fill(store, "room", b"one")
+        with pytest.raises(UnicodeEncodeError):  # after the first of the two was looked at
+            await store.append([*appends("room", 2, b"lost"), *appends("\ud800", 1, b"of no room")])
+        await store.append(appends("room", 2, b"two"))
+        assert await tail(store, "room") == (b"one", b"two")
+
+
 async def test_a_large_log_is_retired_in_steps(tmp_path: Path) -> None:
     async with SqliteStore(tmp_path / "comity.db", durability="os") as store:
         await fill(store, "room", *([b"x"] * 12_000))

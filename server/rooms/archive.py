@@ -64,7 +64,7 @@ class Archive:
         self._journal.soon(turn)
 
     def expect(self, size: int) -> None:
-        """Count what a turn that was announced will append, for ``full``."""
+        """Count an update that a turn which was announced will append, for ``full``."""
         self._journal.expect(size)
 
     def append(self, room: str, seq: int, update: bytes, author: str, done: Callable[[], None]) -> None:

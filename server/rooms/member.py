@@ -51,7 +51,7 @@ class Member:
         self._settled = 0
         self._acknowledged = 0
         self._all_settled: asyncio.Event | None = None  # made for the first rejection: most connections have none
-        self._waiting: dict[int, Arrival | None] = {}  # by number; None once it is in the document, not yet on disk
+        self._waiting: dict[int, Arrival | None] = {}  # by number; None once it is none to try again
         self._held_bytes = 0
 
     def count(self) -> int:
@@ -67,17 +67,18 @@ class Member:
     def hold(self, arrival: "Arrival", state_vector: bytes) -> None:
         """Keep an update unacknowledged, since it builds on others that are missing, and ask for those."""
         if len(self._waiting) >= self._max_waiting:
-            self._turn_away(f"{self._max_waiting} updates")
+            self._turn_away(arrival.n, f"{self._max_waiting} updates")
             return
         self._held_bytes += len(arrival.update)
         if self._held_bytes > MAX_HELD_BYTES:
-            self._turn_away(f"{MAX_HELD_BYTES} bytes")
+            self._turn_away(arrival.n, f"{MAX_HELD_BYTES} bytes")
             return
         if not self._waiting:
             self.outbox.put(Packet(encode_sync(STEP1, state_vector)))
         self._waiting[arrival.n] = arrival
 
-    def _turn_away(self, much: str) -> None:
+    def _turn_away(self, n: int, much: str) -> None:
+        self._waiting[n] = None  # for good: no acknowledgement may cover it
         what = f"{much} build on others that never came"
         self.fail(ProtocolError(what, subject="update", limit="max_pending_sync"))
 
@@ -107,7 +108,7 @@ class Member:
         return count
 
     async def reject(self, error: ComityError) -> None:
-        """Turn the next update down, once every one before it is acknowledged or turned down."""
+        """Turn the next update down, once every one before it is acknowledged, turned down, or known to be held."""
         while self._settled < self._received:
             self._all_settled = asyncio.Event()
             await self._all_settled.wait()

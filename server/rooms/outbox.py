@@ -30,7 +30,7 @@ class Source(Protocol):
         ...
 
     async def sound(self) -> None:
-        """Wait until ``diff`` may be called."""
+        """Wait until ``diff`` may be called. Raises ComityError when the room has ended."""
         ...
 
     def diff(self, state_vector: bytes) -> bytes:

@@ -177,8 +177,14 @@ class Room:
         return self.roster.frame(clients)
 
     async def sound(self) -> None:
-        """Wait until the document can be read."""
-        await self._sound.wait()
+        """Wait until the document can be read.
+
+        Raises: ComityError, the failure of a room that has ended: what it holds is not its document.
+        """
+        while not self._sound.is_set():  # it may be found unsound again before those who wait are woken
+            await self._sound.wait()
+        if self.failure is not None:
+            raise self.failure
 
     async def committed(self) -> None:
         """Wait until everything applied so far is on disk. Raises StorageError."""

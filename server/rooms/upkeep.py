@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from comity.crdt_types.errors import StorageError
+from comity.crdt_types.errors import ComityError
 
 from .archive import Archive, now
 from .room import Room
@@ -39,7 +39,7 @@ class Keeper:
         self._busy.add(room.name)
         try:
             await self._snapshot(room)
-        except StorageError as error:
+        except ComityError as error:  # of the store, or of a room that ended
             logger.error("no snapshot of room %r: %s", room.name, error)
             room.tally.failed_snapshots += 1
             contents = room.contents

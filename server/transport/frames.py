@@ -35,11 +35,11 @@ class Splitter:
         max_size: longest message, in bytes.
     """
 
-    __slots__ = ("_chunks", "_is_fragmented", "_is_off", "_max_size", "_missing")
+    __slots__ = ("_is_fragmented", "_is_off", "_max_size", "_missing", "_rest")
 
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
-        self._chunks: list[bytes] = []  # of a frame that is not complete
+        self._rest = bytearray()  # of a frame that is not complete: one piece, however small those are that it comes in
         self._missing = 0  # bytes, at least, until it may be
         self._is_fragmented = False
         self._is_off = False
@@ -48,13 +48,12 @@ class Splitter:
         """Take bytes, and return what became whole by them."""
         if self._is_off:
             return [Piece(False, data)]
-        if self._chunks:
-            self._chunks.append(data)
+        if self._rest:
+            self._rest += data
             self._missing -= len(data)
             if self._missing > 0:
                 return []
-            data = b"".join(self._chunks)
-            self._chunks = []
+            data, self._rest = bytes(self._rest), bytearray()
         return self._split(data)
 
     def _split(self, data: bytes) -> list[Piece]:
@@ -91,7 +90,7 @@ class Splitter:
         return pieces
 
     def _keep(self, rest: bytes, missing: int) -> None:
-        self._chunks.append(rest)
+        self._rest += rest
         self._missing = missing
 
     def _note(self, kind: int) -> None:
