@@ -49,8 +49,8 @@ RETIRE_BATCH: Final = 5_000
 # Updates stored by one statement, each of whose lengths SQLite keeps prepared.
 STATEMENT_ROWS: Final = 32
 
-# Rooms whose end is remembered: 100 bytes each, for those that are written to.
-MAX_TAILS: Final = 20_000
+# Rooms whose end is remembered, at a quarter of a kilobyte each.
+MAX_TAILS: Final = 5_000
 
 
 class _Tail(NamedTuple):

@@ -29,8 +29,6 @@ BACKLOG: Final = 1024
 TRANSPORT_SLACK: Final = 2
 # For connections that did not go when they were sent away; uvicorn counts in whole seconds.
 LAST_SECONDS: Final = 1
-# Of objects made and not freed, per generation: by default the first is looked through after 700, which is a few edits.
-COLLECTION: Final = (5_000, 10, 10)
 # What shells report of a process that an interrupt ended.
 INTERRUPTED: Final = 128 + signal.SIGINT
 
@@ -47,7 +45,8 @@ async def serve(settings: Settings, on_started: Callable[[int], None]) -> None:
         StorageError: the data cannot be opened, or could not be written any more.
     """
     raise_open_files()
-    _spare_the_collector()
+    gc.collect()
+    gc.freeze()  # what is there from the start stays, and need not be looked through ever again
     with listener(settings) as listening:
         async with App(settings) as app, running(app, listening):
             asked = _catch_signals()  # before anybody learns that there is something to interrupt
@@ -56,13 +55,6 @@ async def serve(settings: Settings, on_started: Callable[[int], None]) -> None:
             await _send_away(app, failure)
             if failure is not None:
                 raise failure
-
-
-def _spare_the_collector() -> None:
-    """Have garbage collected in fewer, larger portions: an edit leaves no cycle behind, a connection does."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECTION)
 
 
 @asynccontextmanager
