@@ -1,8 +1,7 @@
-"""The route of Hocuspocus: its stock providers share rooms with everybody, and are told the truth about the disk."""
+"""The route of Hocuspocus, frame by frame: what it syncs, acknowledges, refuses and bounds."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 
-import comity
-from comity import State, Text
 from comity.crdt_types.document.entry import REGISTER
-from comity.crdt_types.errors import ProtocolError, StorageError
+from comity.crdt_types.errors import StorageError
 from comity.crdt_types.hocuspocus import (
     PING,
     PONG,
@@ -51,26 +48,12 @@ from comity.server.settings import Settings
 from comity.server.transport import sockets
 from tests.support.asgi import served
 from tests.support.gated import GatedStore, SlowCreation
-from tests.support.hocuspocus import RawDocument, RawHocuspocus, hocuspocus_providers, raw_hocuspocus
-from tests.support.node import Node, stock_provider
+from tests.support.hocuspocus import RawDocument, RawHocuspocus, connections, raw_hocuspocus
 from tests.support.raw import RawClient, raw_client
-from tests.support.server import ServerHere, in_process_server, running_server
-from tests.support.waiting import eventually, until
+from tests.support.server import ServerHere, in_process_server
+from tests.support.waiting import eventually
 
 BROKEN: Final = encode_sync(UPDATE, b"\x01\x01\x05")
-
-
-class Page(State):
-    """A text that editors bind to."""
-
-    text: Text
-
-
-@asynccontextmanager
-async def page(url: str, room: str, agent: str) -> AsyncGenerator[Page]:
-    async with comity.connect(url, agent=agent).open(room, Page) as state:
-        await state.synced()
-        yield state
 
 
 async def opened(client: RawHocuspocus, address: str) -> RawDocument:
@@ -81,15 +64,6 @@ async def opened(client: RawHocuspocus, address: str) -> RawDocument:
     await document.answer()
     await client.until(lambda: client.statuses(address) == [True])
     return document
-
-
-def is_settled(node: Node, *names: str) -> bool:
-    """Tell whether providers are synced and count nothing as unsaved."""
-    return all((told := node.now.get(name)) and told["synced"] and told["unsaved"] == 0 for name in names)
-
-
-def _connections(server: ServerHere, name: str) -> int:
-    return sum(room.connections for room in server.hub.rooms if room.name == name)
 
 
 def _has_text(client: RawHocuspocus, part: str) -> bool:
@@ -240,7 +214,7 @@ async def test_hocuspocus_documents_of_one_socket_fail_alone(tmp_path: Path) -> 
         good = await opened(client, "good")
         await client.send("bad", BROKEN)
         assert "ends inside" in (await client.until_message("bad", Close)).reason
-        await eventually(lambda: _connections(server, "bad") == 0)
+        await eventually(lambda: connections(server, "bad") == 0)
         assert server.hub.closes == {4400: 1}
         await good.send(good.write("undisturbed"))
         await client.until(lambda: len(client.statuses("good")) == 2)
@@ -310,7 +284,7 @@ async def test_hocuspocus_opens_one_document_twice_by_session_ids(tmp_path: Path
     async with in_process_server(tmp_path) as server, raw_hocuspocus(server.url) as client:
         first = await opened(client, "x\0one")
         await opened(client, "x\0two")
-        assert _connections(server, "x") == 2
+        assert connections(server, "x") == 2
         await first.send(first.write("to the other"))
         await client.until(lambda: client.text("x\0two") == "to the other")
         await client.until(lambda: len(client.statuses("x\0one")) == 2)
@@ -323,7 +297,7 @@ async def test_hocuspocus_leaves_a_document_that_is_closed_and_opens_it_again(tm
         document = await opened(client, "x")
         await document.send(document.write("before it left"))
         await client.send("x", encode(Close()))
-        await eventually(lambda: _connections(server, "x") == 0)
+        await eventually(lambda: connections(server, "x") == 0)
         assert not client.seen("x", Close)
         client.messages.clear()
         await opened(client, "x")
@@ -333,7 +307,7 @@ async def test_hocuspocus_leaves_a_document_that_is_closed_and_opens_it_again(tm
         await client.until(lambda: len(client.seen("x", Authenticated)) == 2)
         await client.send("x", encode_sync(STEP1, b"\0"))
         await client.until(lambda: len(client.seen("x", SyncStep2)) == 2)
-        await eventually(lambda: _connections(server, "x") == 1)
+        await eventually(lambda: connections(server, "x") == 1)
 
 
 async def test_hocuspocus_has_what_was_sent_before_the_socket_went(tmp_path: Path) -> None:
@@ -351,7 +325,7 @@ async def test_hocuspocus_has_what_was_sent_before_the_socket_went(tmp_path: Pat
             await other.announce([Presence(1, clock, '{"name":"other"}')])
             await other.until(partial(_is_here, other, clock))
         store.go_on.set()
-        await eventually(lambda: _connections(server, "x") == 1)
+        await eventually(lambda: connections(server, "x") == 1)
         assert await _text_of(server, "x") == "goodbye"
 
 
@@ -484,7 +458,7 @@ async def test_hocuspocus_bounds_the_documents_of_a_socket(tmp_path: Path) -> No
         await client.open("c")
         assert "2 documents are open" in (await client.until_message("c", PermissionDenied)).reason
         await client.send("a", encode(Close()))
-        await eventually(lambda: _connections(server, "a") == 0)
+        await eventually(lambda: connections(server, "a") == 0)
         await opened(client, "c")
 
 
@@ -576,7 +550,7 @@ async def test_hocuspocus_keeps_the_presence_of_a_document_that_is_opened_again_
         await client.until(lambda: len(client.seen("x", SyncStep2)) == 2)
         await client.send("x", encode_frame(QueryAwareness()))
         await client.until_message("x", Awareness, 3)
-        await eventually(lambda: _connections(server, "x") == 2)
+        await eventually(lambda: connections(server, "x") == 2)
         assert server.hub.rooms[0].roster.count == 1
 
 
@@ -725,238 +699,9 @@ async def test_hocuspocus_bad_input_ends_its_own_socket_at_most(
                 await client.send_raw(PING)
                 await eventually(partial(_is_answered, client))
                 assert PONG in client.single or client.close_code in (4400, 4401)
-        await eventually(lambda: _connections(server, "x") == 1)
+        await eventually(lambda: connections(server, "x") == 1)
         other.messages.clear()
         await document.send(document.write(" to the end"))
         await other.until(lambda: other.statuses("x") == [True])
         assert 4500 not in server.hub.closes
         assert "undisturbed to the end" in await _text_of(server, "x")
-
-
-# The stock provider.
-
-
-async def test_stock_hocuspocus_provider_shares_rooms_with_everybody(tmp_path: Path) -> None:
-    async with (
-        running_server(tmp_path / "data") as server,
-        hocuspocus_providers(server.url) as node,
-        stock_provider(server.url, "one") as plain,
-        page(server.url, "one", "planner") as one,
-        page(server.url, "two", "critic") as two,
-    ):
-        await node.do("open", "ann", "one")
-        await node.do("open", "bob", "two")
-        await node.until(lambda _: is_settled(node, "ann", "bob"))
-        await node.do("insert", "ann", 0, "from ann, ")
-        await node.do("insert", "bob", 0, "from bob 😀, ")
-        await until(one, lambda: one.text.value == "from ann, ")
-        await until(two, lambda: two.text.value == "from bob 😀, ")
-        one.text.append("from the planner, ")
-        two.text.append("from the critic")
-        await plain.until(lambda told: "planner" in told["text"])
-        await plain.do("insert", 0, "from y-websocket, ")
-        whole = "from y-websocket, from ann, from the planner, "
-        await node.until(lambda told: told["ann"]["text"] == whole)
-        await node.until(lambda told: told["bob"]["text"] == "from bob 😀, from the critic")
-        await node.until(lambda told: {"ann", "planner", "editor"} <= set(told["ann"]["agents"]))
-        await node.until(lambda told: {"bob", "critic"} <= set(told["bob"]["agents"]))
-        await plain.until(lambda told: {"ann", "planner", "editor"} <= set(told["agents"]))
-        await eventually(lambda: "ann" in _agents(one) and "bob" not in _agents(one))
-        await node.until(lambda _: is_settled(node, "ann", "bob"))
-        await node.do("close", "bob")
-        await eventually(lambda: "bob" not in _agents(two))
-        assert node.now["ann"]["closed"] is None
-        await node.do("disconnect")
-        await eventually(lambda: "ann" not in _agents(one))
-        await plain.until(lambda told: "ann" not in told["agents"])
-
-
-async def test_stock_hocuspocus_provider_counts_changes_as_unsaved_until_their_commit(tmp_path: Path) -> None:
-    store = GatedStore()
-    async with in_process_server(tmp_path, store) as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x")
-        await node.until(lambda _: is_settled(node, "ann"))
-        async with store.held():
-            saved = node.now["ann"]["saved"]
-            await node.do("type", "ann", "abc")
-            await eventually(lambda: server.hub.rooms[0].seq > 0)
-            await node.do("type", "ann", "def")
-            await _turn(node)
-            assert (node.now["ann"]["saved"], node.now["ann"]["unsaved"]) == (saved, 6)
-            await node.do("sync", "ann")
-            await node.until(lambda told: told["ann"]["unsaved"] == 1)
-        await node.until(lambda told: told["ann"]["unsaved"] == 0)
-        assert _stored(server, "x") == "abcdef"
-
-
-@pytest.mark.parametrize("options", [{}, {"flushDelay": 30}, {"sessionAwareness": True}])
-async def test_stock_hocuspocus_provider_is_told_saved_after_being_offline_when_all_is(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
-    store = GatedStore()
-    async with in_process_server(tmp_path, store) as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x", options)
-        await node.until(lambda _: is_settled(node, "ann"))
-        await node.do("type", "ann", "online ")
-        await node.until(lambda told: told["ann"]["text"] and is_settled(node, "ann"))
-        await node.do("disconnect")
-        await node.until(lambda told: told["status"] == "disconnected")
-        await node.do("type", "ann", "offline")
-        await node.do("erase", "ann", 3)
-        await node.do("flush", "ann")
-        await eventually(lambda: _connections(server, "x") == 0)
-        async with store.held():
-            saved = node.now["ann"]["saved"]
-            await node.do("connect")
-            await node.until(lambda told: told["ann"]["synced"])
-            await node.do("type", "ann", " again")
-            await _turn(node)
-            assert (node.now["ann"]["saved"], node.now["ann"]["unsaved"] > 0) == (saved, True)
-        await node.until(lambda _: is_settled(node, "ann"))
-        assert _stored(server, "x") == "online offl again"
-
-
-async def test_stock_hocuspocus_provider_loses_nothing_that_it_was_told_is_saved(tmp_path: Path) -> None:
-    async with running_server(tmp_path / "data") as server:
-        async with hocuspocus_providers(server.url) as node:
-            await node.do("open", "ann", "x")
-            await node.until(lambda _: is_settled(node, "ann"))
-            await node.do("disconnect")
-            await node.until(lambda told: told["status"] == "disconnected")
-            await node.do("type", "ann", "offline ")
-            await node.do("connect")
-            await node.until(lambda told: told["status"] == "connected" and is_settled(node, "ann"))
-            await node.do("type", "ann", "online")
-            await node.until(lambda told: told["ann"]["text"] == "offline online" and told["ann"]["unsaved"] == 0)
-            await server.kill()
-        await server.start()
-        async with page(server.url, "x", "reader") as state:
-            assert state.text.value == "offline online"
-
-
-async def test_stock_hocuspocus_provider_comes_back_after_a_restart(tmp_path: Path) -> None:
-    async with running_server(tmp_path / "data") as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x")
-        await node.do("open", "bob", "x", {"sessionAwareness": True})
-        await node.until(lambda _: is_settled(node, "ann", "bob"))
-        await node.do("type", "ann", "before ")
-        await node.until(lambda told: told["bob"]["text"] == "before ")
-        await server.stop()
-        await node.until(lambda told: told["status"] != "connected")
-        assert node.now["codes"][0] == 4503
-        await node.do("type", "bob", "meanwhile ")
-        await server.restart()
-        await node.until(lambda told: told["ann"]["text"] == "before meanwhile ")
-        await node.until(lambda _: is_settled(node, "ann", "bob"))
-        await node.do("type", "ann", "after")
-        await node.until(lambda told: told["bob"]["text"] == "before meanwhile after")
-        # Presence that comes back with the clock it had is passed over by providers, until it changes or is renewed.
-        await node.do("present", "ann", "agent", "ann again")
-        await node.until(lambda told: sorted(told["bob"]["agents"]) == ["ann again", "bob"])
-
-
-async def test_stock_hocuspocus_provider_is_told_that_it_may_only_read(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with in_process_server(tmp_path / "1", store) as server, raw_client(server.url, "x") as author:
-        author.doc.get("text", type=pycrdt.Text).insert(0, "theirs")
-        await author.update(author.doc.get_update())
-        await author.durable()
-    async with (
-        in_process_server(tmp_path / "2", store, anyone="read") as server,
-        hocuspocus_providers(server.url) as node,
-    ):
-        await node.do("open", "ann", "x")
-        await node.until(lambda told: is_settled(node, "ann") and told["ann"]["text"] == "theirs")
-        assert node.now["ann"]["scope"] == "readonly"
-        await node.do("type", "ann", "mine")
-        await node.do("sync", "ann")
-        await node.do("present", "ann", "agent", "reader")
-        await eventually(lambda: b"reader" in (server.hub.rooms[0].roster.full_frame() or b""))
-        assert node.now["ann"]["unsaved"] > 0
-        assert _stored(server, "x") == "theirs"
-
-
-async def test_stock_hocuspocus_provider_is_told_that_it_may_nothing(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path, anyone="nothing") as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x", {"token": "a token"})
-        await node.until(lambda told: told.get("ann", {}).get("denied"))
-        assert "not for you" in node.now["ann"]["denied"]
-        assert not node.now["ann"]["authenticated"]
-        assert not node.now["ann"]["synced"]
-        await node.do("open", "bob", "y")
-        await node.until(lambda told: told.get("bob", {}).get("denied"))
-        assert node.now["status"] == "connected"
-
-
-async def test_stock_hocuspocus_provider_is_told_why_its_document_was_closed(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path) as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x")
-        await node.do("open", "bob", "y")
-        await node.until(lambda _: is_settled(node, "ann", "bob"))
-        room = next(room for room in server.hub.rooms if room.name == "x")
-        room.members[0].fail(ProtocolError("it makes no sense", subject="update"))
-        await node.until(lambda told: told["ann"]["closed"] == "update: it makes no sense")
-        await node.do("type", "bob", "goes on")
-        await node.until(lambda told: told["bob"]["text"] == "goes on" and told["bob"]["unsaved"] == 0)
-        assert node.now["status"] == "connected"
-
-
-async def test_stock_hocuspocus_provider_opens_again_what_was_closed(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path) as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x")
-        await node.until(lambda _: is_settled(node, "ann"))
-        server.hub.rooms[0].members[0].fail(ProtocolError("it makes no sense"))
-        await node.until(lambda told: told["ann"]["closed"])
-        await node.do("type", "ann", "meanwhile ")
-        await node.do("detach", "ann")
-        await node.do("attach", "ann")
-        await node.until(lambda _: is_settled(node, "ann"))
-        await node.do("type", "ann", "again")
-        await node.until(lambda told: told["ann"]["text"].endswith("again") and is_settled(node, "ann"))
-        assert _stored(server, "x") == "meanwhile again"
-
-
-async def test_stock_hocuspocus_provider_asks_again_on_the_same_socket(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path, hocuspocus_documents=1) as server, hocuspocus_providers(server.url) as node:
-        await node.do("open", "ann", "x")
-        await node.until(lambda _: is_settled(node, "ann"))
-        await node.do("open", "bob", "y")
-        await node.until(lambda told: told.get("bob", {}).get("denied"))
-        await node.do("type", "bob", "denied ")
-        await node.do("close", "ann")
-        await eventually(lambda: _connections(server, "x") == 0)
-        await node.do("authenticate", "bob")
-        await node.do("sync", "bob")
-        await node.until(lambda told: told["bob"]["authenticated"] and is_settled(node, "bob"))
-        await node.do("type", "bob", "and taken")
-        await node.until(lambda told: told["bob"]["text"].endswith("taken") and is_settled(node, "bob"))
-        assert _stored(server, "y") == "denied and taken"
-
-
-async def test_stock_hocuspocus_provider_without_awareness_stays_in_a_quiet_room(tmp_path: Path) -> None:
-    async with (
-        in_process_server(tmp_path, ping_interval=0.1) as server,
-        hocuspocus_providers(server.url, silence_ms=500) as node,
-    ):
-        await node.do("open", "ann", "x", {"awareness": None})
-        await node.until(lambda told: told.get("pings", 0) >= 10)  # twice what it bears
-        assert node.now["codes"] == []
-        assert is_settled(node, "ann")
-
-
-def _agents(state: Page) -> set[Any]:
-    return {other.get("agent") for other in state.replica.awareness.others.values()}
-
-
-def _stored(server: ServerHere, name: str) -> str:
-    """Return the root text "text" of a room as it is in memory."""
-    room = next(room for room in server.hub.rooms if room.name == name)
-    doc: pycrdt.Doc[Any] = pycrdt.Doc()
-    doc.apply_update(room.contents.document.state())
-    return str(doc.get("text", type=pycrdt.Text))
-
-
-async def _turn(node: Node) -> None:
-    """Wait until the socket has brought whatever was sent so far: another document is opened behind that."""
-    await node.do("open", "mark", "mark")
-    await node.until(lambda told: told.get("mark", {}).get("authenticated"))

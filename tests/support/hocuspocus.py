@@ -17,6 +17,7 @@ from comity.crdt_types.wire import STEP1, STEP2, UPDATE, Frame, SyncStep1, SyncS
 from .node import FOLDER, Node
 from .optional import require_path, require_tool
 from .raw import DEADLINE
+from .server import ServerHere
 
 ROUTE: Final = "/hocuspocus"
 
@@ -194,3 +195,8 @@ async def raw_hocuspocus(url: str, query: str = "", **options: Any) -> AsyncGene
             yield client
         finally:
             await client.leave()
+
+
+def connections(server: ServerHere, name: str) -> int:
+    """Return how many are connected to a room."""
+    return sum(room.connections for room in server.hub.rooms if room.name == name)
