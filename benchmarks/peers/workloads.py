@@ -13,7 +13,7 @@ from benchmarks.peers.load import LOOK
 
 WRITERS: Final = 50
 # Edits that a writer has under way. How many suit a server best differs, since most merge what comes together.
-WINDOWS: Final = (8, 16, 32)
+WINDOWS: Final = (8, 16, 32, 64)
 OBSERVERS: Final = 1000
 GUESTS: Final = 150
 ROWS: Final = 40_000
