@@ -221,7 +221,6 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
         self.transport.close()
 
     def _take_leave(self) -> None:
-        self._pieces.clear()  # nothing counts after a close, or after a fault
         if self.close_timer is None and not self.disconnected:
             self.close_timer = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
         self._pieces.clear()  # what follows a close frame, or a broken one, is nobody's
