@@ -20,8 +20,8 @@ ENTRY_BYTES: Final = 256
 # processor time however much it holds, and telling many readers of it costs more. Who waits for each edit before
 # making the next does not wait for this.
 INTERVAL: Final = 0.0025
-INTERVAL_PER_TURN: Final = 0.0004
-MAX_INTERVAL: Final = 0.008
+INTERVAL_PER_TURN: Final = 0.0005
+MAX_INTERVAL: Final = 0.01
 # As much is worth a commit of its own at once; and so are as many updates as commits lately held: clients that each
 # wait for their edit to be safe have all made their next one then. Of what commits held, this part counts at the next.
 GATHER_BYTES: Final = 256 * 1024

@@ -33,7 +33,7 @@ class Document:
         self._emitted: list[bytes] = []
         self._clocks: dict[int, int] = {}  # of clients, as far as they were looked at; they only grow
         for update in updates:
-            with _guarded("update"):
+            with _UPDATE:
                 self._doc.apply_update(update)
         # The engine holds its observers, and each of them the document, which no collector of garbage sees.
         observer = self._doc.observe(partial(_note, self._emitted))
@@ -46,7 +46,7 @@ class Document:
             ProtocolError: it cannot be decoded; nothing changed.
             EngineError: the engine failed on it.
         """
-        with _guarded("update"):
+        with _UPDATE:
             self._doc.apply_update(update)
         emitted = self._emitted
         if not emitted:
@@ -60,7 +60,7 @@ class Document:
 
         Raises: ProtocolError, if they cannot be; EngineError, see ``apply``.
         """
-        with _guarded("update"):
+        with _UPDATE:
             return pycrdt.merge_updates(*updates)
 
     def admits(self, sections: Iterable[Section]) -> bool:
@@ -94,7 +94,7 @@ class Document:
 
     def lacks(self, update: bytes) -> bool:
         """Tell whether parts of an update that was applied still wait for others."""
-        with _guarded("update"):
+        with _UPDATE:
             return lacks(update, self._doc.get_state())
 
     def state_vector(self) -> bytes:
@@ -137,6 +137,9 @@ class _guarded:  # noqa: N801  # read as a function; a class costs a fifth of @c
             raise ProtocolError(str(error), subject=self._subject) from None
         if is_engine_failure(error):
             raise EngineError("the engine failed on it", subject=self._subject) from None
+
+
+_UPDATE: Final = _guarded("update")  # holds nothing, so one serves all
 
 
 def is_engine_failure(error: BaseException) -> bool:

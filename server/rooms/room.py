@@ -217,8 +217,11 @@ class Room:
                 raise
             logger.exception("a turn of room %r failed", self.name)
         tally = self.tally
-        tally.received += count - len(intake)
-        tally.received_bytes += size - intake.size
+        tally.received += count
+        tally.received_bytes += size
+        if intake:  # it could not be applied now, and will be counted when it is
+            tally.received -= len(intake)
+            tally.received_bytes -= intake.size
         tally.turn_seconds.observe(perf_counter() - turn.began)
 
     def _apply_turn(self, turn: Turn) -> None:
