@@ -34,7 +34,7 @@ PRESENCE_INTERVAL: Final = 0.05
 class Room:
     """A room that is loaded. Everything here runs in the event loop, which is its one writer.
 
-    All updates that arrive in one turn of the loop are merged, journaled, encoded and sent out once. What the document
+    All updates that arrive between two commits are merged, journaled, encoded and sent out once. What the document
     emits is journaled, not what came in, so duplicates vanish and the log is the document's history.
 
     Args:

@@ -1,10 +1,10 @@
-"""What one turn of the event loop brings to a room, until it is on disk."""
+"""What one turn of a room holds, all that came since the one before, until it is on disk."""
 
 from .member import Member
 
 
 class Turn:
-    """What one turn of the event loop brought to a room."""
+    """What came to a room between two commits."""
 
     __slots__ = ("began", "changes", "counts", "is_mixed", "placed", "sources")
 
