@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from math import inf
 from types import TracebackType
 from typing import Final, Self
 
@@ -26,6 +27,8 @@ MAX_INTERVAL: Final = 0.01
 # wait for their edit to be safe have all made their next one then. Of what commits held, this part counts at the next.
 GATHER_BYTES: Final = 256 * 1024
 GATHER_MEMORY: Final = 0.95
+# Rooms in one commit, above which that is no sign of anybody waiting: what many rooms bring varies by itself.
+FEW: Final = 4
 
 
 class Journal:
@@ -60,6 +63,7 @@ class Journal:
         self._expected_bytes = 0  # of what those turns will append, at most
         self._expected = 0  # how many updates that is
         self._enough = 0.0  # of them, to wait for no more
+        self._wanted = 0.0  # of them, while it waits
         self._gathering: asyncio.Future[None] | None = None
         self._busy = False
         self._closing = False
@@ -116,7 +120,7 @@ class Journal:
         """Count an update of some bytes that a turn will append as pending already."""
         self._expected_bytes += size + ENTRY_BYTES
         self._expected += 1
-        if self._gathering is not None and self._expected >= self._enough:
+        if self._gathering is not None and self._expected >= self._wanted:
             _wake(self._gathering)
 
     def append(self, entry: Append, done: Callable[[], None]) -> None:
@@ -196,7 +200,7 @@ class Journal:
                 turns = await self._commit()
                 if self._has_work and not self._closing and self.pending_bytes < GATHER_BYTES:
                     interval = min(INTERVAL + INTERVAL_PER_TURN * turns, MAX_INTERVAL)
-                    await self._gather(began + interval - time.perf_counter())
+                    await self._gather(began + interval - time.perf_counter(), self._enough if turns <= FEW else inf)
         except StoreError as error:
             self._fail(error)
         except Exception as error:
@@ -205,10 +209,11 @@ class Journal:
             self._fail(StoreError("it was stopped before its last commit", subject="journal"))
             raise
 
-    async def _gather(self, seconds: float) -> None:
+    async def _gather(self, seconds: float, enough: float) -> None:
         """Wait for more to come, until there is enough."""
-        if self._expected >= self._enough:
+        if self._expected >= enough:
             return
+        self._wanted = enough
         loop = asyncio.get_running_loop()
         self._gathering = loop.create_future()
         timer = loop.call_later(seconds, _wake, self._gathering)
