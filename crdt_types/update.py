@@ -29,3 +29,13 @@ def sole_client(update: bytes) -> int | None:
     except ProtocolError:
         return None
     return client
+
+
+def read_state_vector(state: bytes) -> dict[int, int]:
+    """Return how many clocks of each client a state vector covers. Raises ProtocolError."""
+    count, at = read_uint(state, 0)
+    clocks = {}
+    for _ in range(count):
+        client, at = read_uint(state, at)
+        clocks[client], at = read_uint(state, at)
+    return clocks

@@ -20,13 +20,14 @@ from benchmarks.peers.client import Client
 from benchmarks.peers.crosscheck import EDITS, WRITERS, compare, write
 from benchmarks.peers.dialects import COMITY_V1, HOCUSPOCUS, PLAIN, PRESENCE, Message
 from benchmarks.peers.dialects import EDITS as EDITS_KIND
-from benchmarks.peers.edits import LIST, TEXT, Range, announced, listed, read_ranges, read_state_vector, typed
+from benchmarks.peers.edits import LIST, TEXT, Range, announced, listed, read_ranges, typed
 from benchmarks.peers.failures import LoadError
 from benchmarks.peers.frames import Stream
 from benchmarks.peers.load import Load
 from benchmarks.peers.servers import SERVERS
 from benchmarks.peers.tally import Arrivals, Tally
 from benchmarks.peers.workloads import Outcome
+from comity.crdt_types.update import read_state_vector
 from comity.crdt_types.varint import write_uint
 from tests.support.node import stock_provider
 from tests.support.provider import provided

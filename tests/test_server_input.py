@@ -363,7 +363,7 @@ async def test_input_of_a_client_that_vanished_is_taken_although_nothing_can_be_
             await client.sync()
             await client.edit("goodbye")  # takes its time: the room is new
             await store.asked.wait()
-            client.vanish()
+            client.abort()
         for clock in range(1, 7):  # which nobody reads there any more, so that sending fails
             entry = Presence(1, clock, "{}")
             await other.announce([entry])

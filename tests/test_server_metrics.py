@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -29,7 +28,7 @@ from comity.server.monitoring.pulse import Pulse
 from comity.server.monitoring.tally import Histogram, Tallies, tier
 from comity.server.rooms.vetting import vet
 from tests.support.optional import ROOT
-from tests.support.raw import RawClient, raw_client
+from tests.support.raw import RawClient, narrow_socket, raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
@@ -84,15 +83,6 @@ def _sizes(client: RawClient, kind: type[Update | Awareness | SyncStep2]) -> lis
 
 def _has(client: RawClient, presence: Presence) -> bool:
     return client.presence.get(presence.client) == presence
-
-
-def _small_window(server: ServerHere) -> socket.socket:
-    """Return a connection whose reader's system takes little on its own, so that holding still is felt soon."""
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    small.connect(("127.0.0.1", server.port))
-    small.setblocking(False)
-    return small
 
 
 # The page and its formats
@@ -340,7 +330,7 @@ async def test_metrics_tell_of_a_reader_that_falls_behind_and_catches_up(tmp_pat
     async with (
         in_process_server(tmp_path, outbox_limit=LIMIT) as server,
         raw_client(server.url, "x", answers=False) as writer,
-        raw_client(server.url, "x", agent="reader", answers=False, sock=_small_window(server)) as reader,
+        raw_client(server.url, "x", agent="reader", answers=False, sock=narrow_socket(server.port)) as reader,
     ):
         await writer.sync()
         await reader.sync()

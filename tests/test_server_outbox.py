@@ -1,7 +1,6 @@
 """Outboxes: memory is bounded however slowly a connection reads, and it converges once it reads on."""
 
 import asyncio
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -15,21 +14,12 @@ from comity.crdt_types.wire import UPDATE, Ack, Presence, Update, decode, encode
 from comity.server.monitoring.tally import Tally
 from comity.server.rooms.outbox import Outbox
 from comity.server.transport.sockets import Packet
-from tests.support.raw import raw_client
+from tests.support.raw import narrow_socket, raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
 LIMIT: Final = 64 * 1024
 EDIT: Final = "x" * 32 * 1024
-
-
-def _small_window(server: ServerHere) -> socket.socket:
-    """Return a connection whose reader's system takes little on its own, so that holding still is felt soon."""
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    small.connect(("127.0.0.1", server.port))
-    small.setblocking(False)
-    return small
 
 
 def _outbox(server: ServerHere, author: str) -> Outbox:
@@ -40,7 +30,7 @@ async def test_outbox_of_a_reader_that_holds_still_is_bounded_and_converges(tmp_
     async with (
         in_process_server(tmp_path, outbox_limit=LIMIT) as server,
         raw_client(server.url, "x") as writer,
-        raw_client(server.url, "x", agent="reader", sock=_small_window(server)) as reader,
+        raw_client(server.url, "x", agent="reader", sock=narrow_socket(server.port)) as reader,
     ):
         await writer.sync()
         await reader.sync()
@@ -66,7 +56,7 @@ async def test_outbox_that_takes_nothing_for_too_long_ends_its_connection_and_no
     async with (
         in_process_server(tmp_path, outbox_limit=LIMIT, stall_seconds=0.2) as server,
         raw_client(server.url, "x") as writer,
-        raw_client(server.url, "x", agent="reader", sock=_small_window(server)) as reader,
+        raw_client(server.url, "x", agent="reader", sock=narrow_socket(server.port)) as reader,
     ):
         await writer.sync()
         await reader.sync()
@@ -85,7 +75,7 @@ async def test_outbox_answers_no_more_requests_than_the_reader_takes(tmp_path: P
     async with (
         in_process_server(tmp_path, outbox_limit=LIMIT) as server,
         raw_client(server.url, "x") as writer,
-        raw_client(server.url, "x", agent="reader", sock=_small_window(server)) as reader,
+        raw_client(server.url, "x", agent="reader", sock=narrow_socket(server.port)) as reader,
     ):
         await writer.sync()
         await writer.edit(EDIT * 10)

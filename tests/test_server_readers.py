@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from comity.crdt_types.wire import Update
 from comity.server.rooms.member import Member
-from tests.support.raw import RawClient, raw_client
+from tests.support.raw import RawClient, narrow_socket, raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
@@ -19,15 +19,6 @@ EDITS: Final = 100  # some twelve times what may be kept
 # What the transport takes before it says that it is full, and one message more.
 TRANSPORT: Final = 64 * 1024 + 2 * len(EDIT)
 STILL: Final = "still"
-
-
-def _small_window(server: ServerHere) -> socket.socket:
-    """Return a connection whose systems take little on their own, so that holding still is felt soon."""
-    small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    small.connect(("127.0.0.1", server.port))
-    small.setblocking(False)
-    return small
 
 
 def _narrowed(server: ServerHere, author: str) -> list[Member]:
@@ -67,7 +58,7 @@ async def test_readers_have_nothing_of_one_among_them_that_holds_still(tmp_path:
     async with (
         in_process_server(tmp_path, outbox_limit=LIMIT, connection_bytes=0, principal_bytes=0) as server,
         AsyncExitStack() as stack,
-        raw_client(server.url, "x", agent=STILL, sock=_small_window(server)) as still,
+        raw_client(server.url, "x", agent=STILL, sock=narrow_socket(server.port)) as still,
         raw_client(server.url, "x", agent="writer") as writer,
     ):
         others = await _readers(server, stack, READERS - 1)
@@ -99,7 +90,7 @@ async def test_readers_that_read_little_at_a_time_are_not_sent_away(tmp_path: Pa
         in_process_server(
             tmp_path, outbox_limit=LIMIT, stall_seconds=0.4, connection_bytes=0, principal_bytes=0
         ) as server,
-        raw_client(server.url, "x", agent=STILL, sock=_small_window(server)) as slow,
+        raw_client(server.url, "x", agent=STILL, sock=narrow_socket(server.port)) as slow,
         raw_client(server.url, "x", agent="writer") as writer,
     ):
         await asyncio.gather(slow.sync(), writer.sync())
@@ -131,7 +122,7 @@ async def test_readers_that_all_hold_still_keep_the_writer_from_nothing(tmp_path
     ):
         await writer.sync()
         readers = [
-            await stack.enter_async_context(raw_client(server.url, "x", agent=STILL, sock=_small_window(server)))
+            await stack.enter_async_context(raw_client(server.url, "x", agent=STILL, sock=narrow_socket(server.port)))
             for _ in range(20)
         ]
         await asyncio.gather(*(reader.sync() for reader in readers))

@@ -11,8 +11,9 @@ import pytest
 from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import STEP2, Ack, Denied, Presence, Reject, SyncStep1, SyncStep2, Update, Welcome
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Append, Loaded
+from comity.persistence.store import Loaded
 from comity.server.rooms.member import MAX_HELD_BYTES
+from tests.support.gated import GatedStore
 from tests.support.provider import provided
 from tests.support.raw import RawClient, raw_client
 from tests.support.server import ServerHere, in_process_server, running_server
@@ -35,26 +36,12 @@ async def _taken(server: ServerHere, client: RawClient) -> None:
     await eventually(lambda: server.hub.rooms[0].presence([client.doc.client_id]))
 
 
-class GatedStore(MemoryStore):
-    """A store whose commits wait for a gate, and which counts loads."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.loads: list[str] = []
-        self.appended = 0
+class SlowStore(GatedStore):
+    """A store on a slow disk: everyone who asks for a room meanwhile must share one load."""
 
     async def load(self, room: str) -> Loaded | None:
-        self.loads.append(room)
-        await asyncio.sleep(0.05)  # a slow disk: everyone who asks meanwhile must share this one load
+        await asyncio.sleep(0.05)
         return await super().load(room)
-
-    async def append(self, batch: Any) -> None:
-        entries: list[Append] = list(batch)
-        await self.gate.wait()
-        await super().append(entries)
-        self.appended += len(entries)
 
 
 async def test_sync_greets_with_a_welcome_and_a_request(tmp_path: Path) -> None:
@@ -205,7 +192,7 @@ async def test_sync_gives_a_room_one_lineage_for_good(tmp_path: Path) -> None:
 
 
 async def test_sync_of_a_hundred_who_open_a_cold_room_at_once_loads_it_once(tmp_path: Path) -> None:
-    store = GatedStore()
+    store = SlowStore()
     async with in_process_server(tmp_path, store, idle_seconds=0.0) as server:
         async with raw_client(server.url, "shared/cold") as writer:
             await writer.sync()

@@ -7,10 +7,10 @@ from typing import Final
 
 from benchmarks.peers.client import Client
 from benchmarks.peers.dialects import HOCUSPOCUS, Dialect
-from benchmarks.peers.edits import read_state_vector
 from benchmarks.peers.failures import LoadError
 from benchmarks.peers.load import Load
 from benchmarks.peers.servers import JS, NODE, Running
+from comity.crdt_types.update import read_state_vector
 
 WRITERS: Final = 5
 EDITS: Final = 200

@@ -78,16 +78,6 @@ def _row(authors: Sequence[int], row: int, text: str) -> bytes:
     return place + b"\x01\x77" + write_string(text)
 
 
-def read_state_vector(data: bytes) -> dict[int, int]:
-    """Return how many clocks of each client a state vector covers. Raises ProtocolError."""
-    count, at = read_uint(data, 0)
-    clocks = {}
-    for _ in range(count):
-        client, at = read_uint(data, at)
-        clocks[client], at = read_uint(data, at)
-    return clocks
-
-
 def read_ranges(update: bytes) -> tuple[Range, ...]:
     """Return which edits an update holds, in its order. Raises ProtocolError, IndexError, if it is malformed."""
     ranges: list[Range] = []

@@ -9,10 +9,10 @@ from weakref import finalize
 import pycrdt
 
 from comity.crdt_types.errors import EngineError, ProtocolError, StorageError
-from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.update import EMPTY_UPDATE, read_state_vector
 from comity.persistence.store import Loaded
 
-from .gaps import lacks, read_state_vector
+from .gaps import lacks
 from .vetting import Section
 
 # Documents up to this size are made in the event loop, in some 8 ms at most; larger ones have a thread to themselves.

@@ -9,6 +9,7 @@ from operator import itemgetter
 
 import pycrdt
 
+from comity.crdt_types.update import read_state_vector
 from comity.crdt_types.varint import read_uint
 
 
@@ -49,16 +50,6 @@ def holds(update: bytes, state: bytes, deletions: bytes) -> bool:
         for client, ranges in _deleted_ranges(rest, at).items()
         for start, end in ranges
     )
-
-
-def read_state_vector(state: bytes) -> dict[int, int]:
-    """Return the clock of every client in a state vector."""
-    count, at = read_uint(state, 0)
-    clocks = {}
-    for _ in range(count):
-        client, at = read_uint(state, at)
-        clocks[client], at = read_uint(state, at)
-    return clocks
 
 
 def _deleted_ends(data: bytes, at: int) -> dict[int, int]:

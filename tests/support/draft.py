@@ -6,8 +6,9 @@ from comity.crdt_types import StateDocument
 from comity.crdt_types.document.entry import CELL, COUNTER, ELEMENT, LISTED, PLACE, REGISTER, Entry
 from comity.crdt_types.document.path import child, join, split
 from comity.crdt_types.document.values import canonical
+from comity.crdt_types.update import read_state_vector
 
-from .model import Cell, Model, Moment, Seen, View, Write, clocks
+from .model import Cell, Model, Moment, Seen, View, Write
 
 _STORED = {"register": REGISTER, "map": CELL, "set": ELEMENT, "counter": COUNTER, "list": LISTED, "place": PLACE}
 
@@ -193,7 +194,7 @@ class Draft:
             archive: a document that has seen all updates, this one too. It tells what the session left open to the
                 document: stamps, the ids of list items and their positions.
         """
-        made = Moment(self._client, clocks(archive.state_vector()).get(self._client, 0))
+        made = Moment(self._client, read_state_vector(archive.state_vector()).get(self._client, 0))
         ids: dict[Any, str] = {}
         for cell in sorted(self._fresh, key=lambda cell: cell[0] == "place"):  # ids are known before their places
             entry = self._stored(cell, archive, ids)

@@ -1,7 +1,6 @@
 """Clients of Hocuspocus: the stock provider in a Node process of its own, and one of raw frames."""
 
 import asyncio
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -14,8 +13,7 @@ from comity.crdt_types.hocuspocus import Credentials, Message, SyncStatus, decod
 from comity.crdt_types.varint import write_string
 from comity.crdt_types.wire import STEP1, STEP2, UPDATE, Frame, SyncStep1, SyncStep2, Update, encode_sync
 
-from .node import FOLDER, Node
-from .optional import require_path, require_tool
+from .node import Node, running_node
 from .raw import DEADLINE
 from .server import ServerHere
 
@@ -30,19 +28,9 @@ async def hocuspocus_providers(url: str, *, silence_ms: int = 30_000) -> AsyncGe
         url: the server's ``ws://`` address.
         silence_ms: how long the socket bears a server that is silent.
     """
-    node = require_tool("node")
-    require_path(FOLDER / "node_modules" / "@hocuspocus", "scripts/setup dev installs it")
-    command = [node, str(FOLDER / "hocuspocus.mjs"), f"{url}{ROUTE}?agent=node", str(silence_ms)]
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
-    peer = Node(process)
-    listener = asyncio.create_task(peer.listen())
-    try:
-        yield peer
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        await listener
+    address = f"{url}{ROUTE}?agent=node"
+    async with running_node("hocuspocus.mjs", "@hocuspocus", address, str(silence_ms)) as node:
+        yield node
 
 
 class RawHocuspocus:

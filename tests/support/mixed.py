@@ -14,11 +14,12 @@ import msgpack
 from comity.crdt_types import Commit
 from comity.crdt_types.document.path import join, split
 from comity.crdt_types.document.values import canonical
+from comity.crdt_types.update import read_state_vector
 
 from .draft import Draft
 from .edits import Edit
 from .entry_vectors import restored
-from .model import Rivals, View, clocks
+from .model import Rivals, View
 from .network import FailedError, Network, Site
 from .optional import ROOT, require_path, require_tool
 
@@ -210,7 +211,7 @@ class JavaScriptSite(Site):
         super().check()
         if self.network.exact and not self.lacks_updates:
             whole, state, conflicts = self._reading()
-            assert clocks(base64.b64decode(whole["sv"])) == self.seen
+            assert read_state_vector(base64.b64decode(whole["sv"])) == self.seen
             view = self.network.model.view(self.seen)
             self._check_state(unpacked(state["state"]), view)
             assert _rivals(unpacked(conflicts["conflicts"])) == view.rivals()

@@ -11,23 +11,12 @@ from comity.crdt_types import Map, State
 from comity.crdt_types.document.path import child, split
 from comity.crdt_types.document.values import canonical
 from comity.crdt_types.schema.declaration import declared_fields
-from comity.crdt_types.varint import read_uint
 
 Cell = tuple[str, str, Any]
 Seen = Mapping[int, int]
 Rivals = dict[tuple[str, Any], list[tuple[bytes, int, int]]]
 
 DISPUTABLE: Final = frozenset({"register", "map", "list"})
-
-
-def clocks(state_vector: bytes) -> dict[int, int]:
-    """Decode a Yjs state vector: client id to the number of its operations that were seen."""
-    count, at = read_uint(state_vector, 0)
-    found: dict[int, int] = {}
-    for _ in range(count):
-        client, at = read_uint(state_vector, at)
-        found[client], at = read_uint(state_vector, at)
-    return found
 
 
 class Moment(NamedTuple):

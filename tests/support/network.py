@@ -10,11 +10,12 @@ from pycrdt import merge_updates
 from comity.crdt_types import ABSENT, Commit, Rival, State, StateDocument
 from comity.crdt_types.document.clock import EPOCH_MS, HybridClock
 from comity.crdt_types.document.values import canonical
+from comity.crdt_types.update import read_state_vector
 
 from .draft import Draft
 from .edits import Edit, Everything, perform, settled
 from .invariants import check, check_text
-from .model import Model, Rivals, clocks
+from .model import Model, Rivals
 
 __all__ = ["Everything", "FailedError", "Network", "Site", "disputes"]
 
@@ -98,7 +99,7 @@ class Site:
     @property
     def seen(self) -> dict[int, int]:
         """Which transactions the site has seen."""
-        return clocks(self.document.state_vector())
+        return read_state_vector(self.document.state_vector())
 
     def apply(self, update: bytes) -> None:
         """Take in what others made."""

@@ -50,12 +50,11 @@ class Node:
 
 
 @asynccontextmanager
-async def stock_provider(url: str, room: str) -> AsyncGenerator[Node]:
-    """Run a `WebsocketProvider` on a room of the server at a ``ws://`` address; give up the test without Node."""
+async def running_node(program: str, needs: str, *arguments: str) -> AsyncGenerator[Node]:
+    """Run a program of tests/js while the context lasts; give up the test without Node, or what it needs installed."""
     node = require_tool("node")
-    require_path(FOLDER / "node_modules", "scripts/setup dev installs it")
-    command = [node, str(FOLDER / "provider.mjs"), f"{url}/ws", room]
-    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    require_path(FOLDER / "node_modules" / needs, "scripts/setup dev installs it")
+    process = await asyncio.create_subprocess_exec(node, str(FOLDER / program), *arguments, stdin=PIPE, stdout=PIPE)
     peer = Node(process)
     listener = asyncio.create_task(peer.listen())
     try:
@@ -65,3 +64,10 @@ async def stock_provider(url: str, room: str) -> AsyncGenerator[Node]:
             process.kill()
         await process.wait()
         await listener
+
+
+@asynccontextmanager
+async def stock_provider(url: str, room: str) -> AsyncGenerator[Node]:
+    """Run a `WebsocketProvider` on a room of the server at a ``ws://`` address; give up the test without Node."""
+    async with running_node("provider.mjs", "y-websocket", f"{url}/ws", room) as node:
+        yield node

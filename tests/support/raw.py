@@ -1,6 +1,7 @@
 """A client of plain y-protocols, and of ``comity.v1`` if asked to: one document, one socket, nothing clever."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
@@ -132,10 +133,6 @@ class RawClient:
         assert self.close_code is not None
         return self.close_code
 
-    def vanish(self) -> None:
-        """Be gone without a word."""
-        self._socket.transport.abort()
-
     async def leave(self) -> None:
         """Close the connection."""
         await self._socket.close()
@@ -170,6 +167,15 @@ class RawClient:
                 self.presence.update({entry.client: entry for entry in entries})
             case _:
                 pass
+
+
+def narrow_socket(port: int) -> socket.socket:
+    """Return a connection to a port whose reader's system takes little on its own: holding still is felt soon."""
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.connect(("127.0.0.1", port))
+    narrow.setblocking(False)
+    return narrow
 
 
 @asynccontextmanager
