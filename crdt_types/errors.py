@@ -193,6 +193,11 @@ ANSWERS: Final[dict[type[ComityError], Answer]] = {
 }
 
 
+def mistake(subject: str = "") -> ComityError:
+    """Return the error that tells a client of a fault of the server's own, which only its log describes."""
+    return ComityError("the server made a mistake", subject=subject, remedy="see its log")
+
+
 def answer_for(error: type[ComityError]) -> Answer:
     """Return the HTTP status and close code of an error class, its nearest listed ancestor's if it has none."""
     for ancestor in error.__mro__:

@@ -49,6 +49,11 @@ def access(principal: Principal, room: str, policy: Policy) -> Access:
     return frozenset(Action) if principal.authenticated else _GRANTS[policy.anyone]
 
 
+def alias_of(principal: Principal) -> str:
+    """Return the name by which a principal is known again, "" for somebody who gave none."""
+    return "" if principal == ANONYMOUS else principal.name
+
+
 def claimed(name: str) -> Principal:
     """Return the principal of somebody who says what they are called.
 

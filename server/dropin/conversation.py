@@ -14,10 +14,11 @@ from comity.crdt_types.wire import Denied, encode
 from ..auth import ANONYMOUS, Action, Policy, access
 from ..limits import Allowance
 from ..rooms.hub import Hub
-from ..sessions.connection import FLUSH_SECONDS
+from ..sessions.ending import FLUSH_SECONDS
+from ..sessions.seat import Guest, Seat, seated
 from ..sessions.session import Session
 from ..transport.sockets import Packet
-from .seat import Failure, Guest, Seat, seated, unless
+from .waiting import Failure, unless
 
 OnMessage = Callable[[bytes], Awaitable[bool] | bool]
 OnMessageError = Callable[[Exception, bytes, Channel], Awaitable[bool] | bool]
@@ -96,7 +97,8 @@ class Conversation:
         # A channel does not tell who or where its client is: only what one connection may send can be held to.
         with self._hub.allowances.of(ANONYMOUS, None) as allowance:
             guest = Guest(ANONYMOUS, granted, sender, allowance)
-            async with seated(self._hub, self._name, guest, self.fail) as seat:
+            async with seated(self._hub, self._name, guest, fail=self.fail, fail_sending=self.fail) as seat:
+                seat.session.greet()
                 await self._converse(seat, allowance)
 
     async def _converse(self, seat: Seat, allowance: Allowance) -> None:

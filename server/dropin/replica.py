@@ -32,9 +32,10 @@ from ..auth import Action, Principal
 from ..rooms.document import is_engine_failure
 from ..rooms.hub import Hub
 from ..rooms.room import Room
+from ..sessions.seat import Guest, Seat, seated
 from ..sessions.session import Session
 from ..transport.sockets import Packet
-from .seat import Failure, Guest, Seat, seated, unless
+from .waiting import Failure, unless
 
 SERVER: Final = Principal("server", authenticated=True)
 
@@ -194,7 +195,8 @@ class Replica:
         self._is_behind = True  # until the room has said what it has: what was sent before may be lost
         self._is_shown = False
         guest = Guest(SERVER, frozenset(Action), self, acknowledges=True)
-        async with seated(self._hub, self._name, guest, self._fail) as seat:
+        async with seated(self._hub, self._name, guest, fail=self._fail, fail_sending=self._fail) as seat:
+            seat.session.greet()
             self._session = seat.session
             try:
                 await unless(self._failure, self._keep_up(seat))

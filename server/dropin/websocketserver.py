@@ -15,7 +15,7 @@ from comity.crdt_types.errors import ComityError, RoomError, RoomNotFoundError, 
 
 from ..app import App
 from ..settings import Settings
-from .seat import finish
+from .waiting import finish
 from .yroom import ExceptionHandler, ProviderFactory, TaskStatus, YRoom, stopped
 
 

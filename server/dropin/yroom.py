@@ -15,7 +15,7 @@ from comity.crdt_types.errors import ComityError, DrainingError, StartError
 from ..rooms.hub import Hub
 from .conversation import Conversation, Hooks, OnMessage, OnMessageError
 from .replica import Replica
-from .seat import finish
+from .waiting import finish
 
 ExceptionHandler = Callable[[Exception, Logger], bool]
 

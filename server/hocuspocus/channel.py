@@ -11,24 +11,23 @@ from comity.crdt_types.errors import (
     DrainingError,
     ForbiddenError,
     RoomNotFoundError,
-    TooSlowError,
     error_for,
     is_permanent,
+    mistake,
 )
 from comity.crdt_types.hocuspocus import Authenticated, Close, Message, PermissionDenied, encode, room_of
 from comity.crdt_types.varint import write_string
 from comity.crdt_types.wire import QueryAwareness, Reject
 from comity.crdt_types.wire import encode as encode_frame
 
-from ..auth import ANONYMOUS, Access, Action, Policy, Principal, access
+from ..auth import Action, Policy, Principal, access, alias_of
 from ..limits import Allowance
 from ..rooms.hub import Hub
-from ..rooms.member import Member
 from ..rooms.outbox import Outbox
 from ..rooms.room import Room
-from ..sessions.connection import FLUSH_SECONDS
+from ..sessions.ending import FLUSH_SECONDS
 from ..sessions.inlet import Inlet
-from ..sessions.session import Session
+from ..sessions.seat import Guest, Seat, seated
 from ..transport.sockets import Packet
 from .dues import Dues
 from .line import Hold, Line
@@ -127,7 +126,7 @@ class Channel:
             await self._tell(error)
         except Exception:
             logger.exception("document %r failed", self.address)
-            await self._tell(ComityError("the server made a mistake", remedy="see its log"))
+            await self._tell(mistake())
         finally:
             self._line.release(self)
 
@@ -143,39 +142,24 @@ class Channel:
         granted = access(principal, name, policy)
         if Action.READ not in granted:
             raise ForbiddenError("not for you", subject=f"room {name!r}")
-        async with self._hub.visit(name) as room:
-            self._room = room
-            await self._stay(room, principal, granted, allowance)
-
-    async def _stay(self, room: Room, principal: Principal, granted: Access, allowance: Allowance) -> None:
-        settings = self._hub.settings
-        outbox = Outbox(
+        guest = Guest(
+            principal,
+            granted,
             self._sender,
-            room,
-            limit=settings.outbox_limit,
-            stall_seconds=settings.stall_seconds,
-            on_stall=self._stalled,
-            on_failure=self._sending_failed,
-        )
-        member = Member(
-            principal.name,
-            outbox,
-            room.roster.arrive("" if principal == ANONYMOUS else principal.name),
-            fail=self.fail,
+            allowance,
+            presence=alias_of(principal),
             acknowledges=True,
-            max_waiting=settings.max_pending_sync,
+            is_comity=True,
         )
-        session = Session(self._hub, room, member, principal, granted, is_comity=True, allowance=allowance)
-        may_write = Action.WRITE in granted
-        await room.sound()
-        room.join(member)
-        try:
-            self._open(outbox, may_write=may_write)
-            await session.take(_QUERY)
-            await self._converse(Taker(session, room, outbox, self._dues, may_write=may_write), outbox)
-        finally:
-            room.leave(member)
-            await outbox.close()
+        async with seated(self._hub, name, guest, fail=self.fail, fail_sending=self._sending_failed) as seat:
+            self._room = seat.room
+            await self._stay(seat, may_write=Action.WRITE in granted)
+
+    async def _stay(self, seat: Seat, *, may_write: bool) -> None:
+        room, session, outbox = seat
+        self._open(outbox, may_write=may_write)
+        await session.take(_QUERY)
+        await self._converse(Taker(session, room, outbox, self._dues, may_write=may_write), outbox)
 
     def _open(self, outbox: Outbox, *, may_write: bool) -> None:
         self._has_opened = self._line.has_opened = True
@@ -226,9 +210,3 @@ class Channel:
         # A client that is gone is no failure: what it sent before is still to be taken, and its socket ends by itself.
         if not isinstance(error, OSError):
             self._fail_connection(error)
-
-    def _stalled(self) -> None:
-        seconds = self._hub.settings.stall_seconds
-        remedy = "come back and sync anew"
-        error = TooSlowError(f"nothing was read for {seconds:g} s", remedy=remedy, limit="stall_seconds")
-        self._fail_connection(error)

@@ -1,13 +1,11 @@
 """The route of Hocuspocus: one WebSocket, and the documents that are open on it."""
 
 import asyncio
-import logging
 from contextlib import suppress
 from typing import Final
 
 from comity.crdt_types.errors import (
     ComityError,
-    OverloadError,
     ProtocolError,
     TooLargeError,
     UnauthenticatedError,
@@ -18,12 +16,12 @@ from comity.crdt_types.wire import AUTH
 from ..auth import ANONYMOUS, Policy, claimed
 from ..limits import Allowance
 from ..rooms.hub import Hub
-from ..sessions.connection import FLUSH_SECONDS, agent_of, host_of, reason_of
+from ..sessions.connection import agent_of, host_of
+from ..sessions.ending import FLUSH_SECONDS, IdleWatch, reason_of, see_through
+from ..sessions.session import objection
 from ..transport.sockets import Packet, Receive, Scope, Send, socket_for
 from .channel import Channel
 from .line import Line
-
-logger = logging.getLogger(__name__)
 
 ROUTE: Final = "/hocuspocus"
 
@@ -66,18 +64,7 @@ class HocuspocusConnection:
 
     async def run(self) -> None:
         """Serve the connection until it ends; nothing that happens in it is raised."""
-        try:
-            await self._send({"type": "websocket.accept", "subprotocol": None})
-            self._principal = claimed(agent_of(self._scope["query_string"]))
-            with self._hub.allowances.of(self._principal, host_of(self._scope)) as self._allowance:
-                await self._converse()
-        except ComityError as error:
-            await self._close(error)
-        except OSError:
-            return  # the client is gone
-        except Exception:
-            logger.exception("a connection to %s failed", self._scope["path"])
-            await self._close(ComityError("the server made a mistake", remedy="see its log"))
+        await see_through(self._accept(), self._close, self._scope["path"])
 
     def fail(self, error: BaseException) -> None:
         """End the connection with an error: its first one is what the client is told."""
@@ -100,13 +87,21 @@ class HocuspocusConnection:
         except Exception as error:
             self.fail(error)
 
+    async def _accept(self) -> None:
+        await self._send({"type": "websocket.accept", "subprotocol": None})
+        self._principal = claimed(agent_of(self._scope["query_string"]))
+        with self._hub.allowances.of(self._principal, host_of(self._scope)) as self._allowance:
+            await self._converse()
+
     def _give_up(self) -> None:
         """Wait for no document any more: it may be saying something to a client that takes nothing."""
         for task in self._tasks:
             task.cancel()
 
     async def _converse(self) -> None:
-        chores = [asyncio.create_task(chore()) for chore in (self._expect_document, self._expect_something, self._ping)]
+        chores = [asyncio.create_task(chore()) for chore in (self._expect_document, self._ping)]
+        idle = IdleWatch(self._hub.settings.idle_timeout, self._progress, self.fail)
+        idle.start()
         try:
             await self._socket.listen(self)
             for channel in self._tasks.values():
@@ -116,17 +111,16 @@ class HocuspocusConnection:
             if self._failure is not None:
                 raise self._failure
         finally:
+            idle.stop()
             for task in (*chores, *self._tasks):
                 task.cancel()
             await asyncio.gather(*chores, *self._tasks, return_exceptions=True)
 
     def _take(self, data: bytes | str) -> None:
         self._allowance.spend(len(data))
-        if isinstance(data, str):
-            raise ProtocolError("a text message", subject="frame", remedy="send binary messages")
-        if len(data) > self._hub.settings.max_message:
-            limit = self._hub.settings.max_message
-            raise TooLargeError(f"a message of more than {limit} bytes", subject="frame", limit="max_message")
+        limit = self._hub.settings.max_message
+        if isinstance(data, str) or len(data) > limit:
+            raise objection(data, limit)
         if data == PONG:
             self._pongs += 1
             self._line.backlog.end()
@@ -191,18 +185,8 @@ class HocuspocusConnection:
             what = f"no document was opened for {seconds:g} s"
             self.fail(UnauthenticatedError(what, remedy="authenticate sooner", limit="hocuspocus_open_seconds"))
 
-    async def _expect_something(self) -> None:
-        """End the connection when nothing was sent either way for long; pings do not count."""
-        seconds = self._hub.settings.idle_timeout
-        before = self._progress()
-        while seconds:
-            await asyncio.sleep(seconds)
-            if before == (before := self._progress()):
-                what = f"nothing was sent for {seconds:g} s"
-                self.fail(OverloadError(what, remedy="come back", limit="idle_timeout"))
-                return
-
     def _progress(self) -> tuple[float, int]:
+        """Return what changes whenever something is sent; pings do not count."""
         return self._allowance.messages - self._pongs, sum(channel.seq for channel in self._tasks.values())
 
     async def _ping(self) -> None:

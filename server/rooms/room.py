@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pycrdt
 
-from comity.crdt_types.errors import ComityError, EngineError, OverloadError, ProtocolError
+from comity.crdt_types.errors import ComityError, EngineError, OverloadError, ProtocolError, mistake
 from comity.crdt_types.update import EMPTY_STATE_VECTOR
 from comity.crdt_types.wire import STEP2, UPDATE, Presence, encode_sync
 from comity.persistence.compaction import due
@@ -233,11 +233,8 @@ class Room:
     def _fail_turn(self, turn: Turn) -> None:
         """Forget what a turn changed, which is not in the log, and end those whose next ack would cover it."""
         for member in {*turn.counts, *turn.sources, *self._intake.senders}:
-            member.fail(self._mistake())
+            member.fail(mistake(f"room {self.name!r}"))
         self._discard_document()
-
-    def _mistake(self) -> ComityError:
-        return ComityError("the server made a mistake", subject=f"room {self.name!r}", remedy="see its log")
 
     def _journal(self, turn: Turn) -> None:
         if turn.changes:
@@ -294,7 +291,7 @@ class Room:
             self.fail(error)
         except Exception:
             logger.exception("room %r cannot be loaded anew", self.name)
-            self.fail(self._mistake())
+            self.fail(mistake(f"room {self.name!r}"))
         self._sound.set()
         self._schedule()
 

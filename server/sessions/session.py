@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from comity import __version__
 from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, TooLargeError
-from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.update import EMPTY_UPDATE, read_state_vector
 from comity.crdt_types.wire import (
     AWARENESS,
     STEP1,
@@ -29,7 +29,6 @@ from comity.crdt_types.wire import (
 from ..auth import Access, Action, Principal
 from ..limits import Allowance
 from ..rooms.bounds import REFUSALS, Bounds
-from ..rooms.gaps import read_state_vector
 from ..rooms.hub import Hub
 from ..rooms.member import Member
 from ..rooms.room import Room
@@ -99,11 +98,8 @@ class Session:
 
         Raises: ComityError, when the conversation must end.
         """
-        if isinstance(data, str):
-            raise ProtocolError("a text message", subject="frame", remedy="send binary messages")
-        if len(data) > self._settings.max_message:
-            limit = self._settings.max_message
-            raise TooLargeError(f"a message of more than {limit} bytes", subject="frame", limit="max_message")
+        if isinstance(data, str) or len(data) > self._settings.max_message:
+            raise objection(data, self._settings.max_message)
         update = document_update(data)
         if update is None:
             return self._offer_presence(data)
@@ -243,3 +239,10 @@ class Session:
 
 async def _vet(check: Callable[[bytes], T], data: bytes) -> T:
     return await asyncio.to_thread(check, data) if len(data) > VET_INLINE else check(data)
+
+
+def objection(data: bytes | str, limit: int) -> ComityError:
+    """Return why a message is not taken that is a text, or of more bytes than the limit."""
+    if isinstance(data, str):
+        return ProtocolError("a text message", subject="frame", remedy="send binary messages")
+    return TooLargeError(f"a message of more than {limit} bytes", subject="frame", limit="max_message")

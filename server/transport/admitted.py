@@ -78,7 +78,7 @@ class Admitted(UvicornProtocol):
 
     def handle_parser_exception(self) -> None:
         """Count who is closed for a frame that breaks the rules, or is so large that not all of it is received."""
-        was_ending = self._is_closing()
+        was_ending = self.is_ending()
         super().handle_parser_exception()
         if self._gate is None or was_ending:
             return

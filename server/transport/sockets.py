@@ -205,7 +205,7 @@ class UvicornSocket:
     def offer(self, packet: Packet) -> bool:
         """Write a packet unless the transport's buffer is full or the connection is ending."""
         protocol = self._protocol
-        if not protocol.writable.is_set() or self._is_ending():
+        if not protocol.writable.is_set() or protocol.is_ending():
             return False
         framed, transport = packet.framed, protocol.transport
         if packet.can_wait or len(framed) > MAX_DIRECT or self._handle < 0 or transport.get_write_buffer_size():
@@ -222,7 +222,7 @@ class UvicornSocket:
     async def send(self, packet: Packet) -> None:
         """Write a packet once the transport's buffer has space."""
         await self._protocol.writable.wait()
-        if self._is_ending():
+        if self._protocol.is_ending():
             raise ConnectionResetError("the connection is ending")
         self._protocol.transport.write(packet.framed)
 
@@ -236,12 +236,8 @@ class UvicornSocket:
 
     async def close(self, code: int, reason: str) -> None:
         """Close behind what was sent; by force after LINGER_SECONDS, when the reader takes nothing."""
-        if not self._is_ending():
+        if not self._protocol.is_ending():
             self._protocol.close_after_writing(code, reason)
-
-    def _is_ending(self) -> bool:
-        protocol = self._protocol
-        return protocol.close_sent or protocol.disconnected or protocol.transport.is_closing()
 
 
 def socket_for(scope: Scope, receive: Receive, send: Send) -> Socket:

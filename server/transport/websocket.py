@@ -84,6 +84,10 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
         if not self._ended.done():
             self._ended.set_result(None)
 
+    def is_ending(self) -> bool:
+        """Tell whether nothing more can be sent."""
+        return self.close_sent or self.disconnected or self.transport.is_closing()
+
     def hold(self) -> None:
         """Hand on nothing more until ``release``."""
         self._is_held = True
@@ -136,7 +140,7 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """Take leave of a peer that breaks RFC 6455."""
-        if not self._is_closing():  # uvloop lets nobody write to a transport that is closed
+        if not self.is_ending():  # uvloop lets nobody write to a transport that is closed
             super().handle_parser_exception()
         self._take_leave()
 
@@ -179,12 +183,9 @@ class UvicornProtocol(WebSocketsSansIOProtocol):
         return self.handshake_complete
 
     def _write_pong(self) -> None:
-        if self._pong and not self._is_closing():
+        if self._pong and not self.is_ending():
             self.transport.write(self._pong)
         self._pong = b""
-
-    def _is_closing(self) -> bool:
-        return self.close_sent or self.disconnected or self.transport.is_closing()
 
     def _deliver(self) -> None:
         """Hand on what has come, up to BURST pieces a turn."""
