@@ -6,8 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .errors import StoreInUseError
 from .failures import from_os
-from .store import StoreInUseError
 
 
 @contextmanager

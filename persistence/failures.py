@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from .store import CorruptRecordError, StoreError, StoreFullError, StoreInUseError, StoreUnwritableError
+from .errors import CorruptRecordError, StoreError, StoreFullError, StoreInUseError, StoreUnwritableError
 
 # SQLite's result codes, the low byte: https://www.sqlite.org/rescode.html
 _PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 3, 5, 6, 8, 11, 13, 14, 26

@@ -7,7 +7,9 @@ from math import inf
 from types import TracebackType
 from typing import Final, Self
 
-from .store import Append, Store, StoreError, not_open
+from .errors import StoreError, not_open
+from .records import Append
+from .store import Store
 
 # 60 to 170 ms of writing, measured with updates of 2,000 and of 60 bytes: enough that no burst waits without
 # need, little enough to hold in memory and to write out while shutting down.

@@ -5,16 +5,9 @@ from itertools import islice
 from types import TracebackType
 from typing import Self
 
-from .store import (
-    RECORDS_LIMIT,
-    Append,
-    Loaded,
-    Record,
-    RoomRow,
-    StoreInUseError,
-    not_open,
-    sequence_error,
-)
+from .errors import StoreInUseError, not_open, sequence_error
+from .records import Append, Loaded, Record, RoomRow
+from .store import RECORDS_LIMIT
 
 
 class _Room:

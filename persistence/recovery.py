@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from .store import CorruptRecordError, Loaded
+from .errors import CorruptRecordError
+from .records import Loaded
 
 SNAPSHOT: Final = 0
 UPDATE: Final = 1

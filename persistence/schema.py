@@ -6,7 +6,7 @@ from typing import Final
 
 import aiosqlite
 
-from .store import NewerDatabaseError, StoreUnwritableError
+from .errors import NewerDatabaseError, StoreUnwritableError
 
 # "Cmty", in the header of every database of ours; `file` and SQLite's tools show it.
 APPLICATION_ID: Final = 0x436D7479

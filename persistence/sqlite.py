@@ -14,20 +14,12 @@ import aiosqlite
 from . import queries
 from .checksum import checksum
 from .directory import ensure_openable, exclusive, sync
+from .errors import CorruptRecordError, StoreUnwritableError, not_open, sequence_error
 from .failures import from_sqlite
+from .records import Append, Loaded, Record, RoomRow
 from .recovery import Row, assemble, check_log, is_damaged_snapshot
 from .schema import migrate
-from .store import (
-    RECORDS_LIMIT,
-    Append,
-    CorruptRecordError,
-    Loaded,
-    Record,
-    RoomRow,
-    StoreUnwritableError,
-    not_open,
-    sequence_error,
-)
+from .store import RECORDS_LIMIT
 
 Durability = Literal["fsync", "os"]
 

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.persistence import journal as journal_module
+from comity.persistence.errors import SequenceError, StoreError, StoreFullError
 from comity.persistence.journal import ENTRY_BYTES, Journal
 from comity.persistence.memory import MemoryStore
+from comity.persistence.records import Append
 from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import Append, SequenceError, StoreError, StoreFullError
 from tests.support.stores import fill, tail
 from tests.support.waiting import eventually
 

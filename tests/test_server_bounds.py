@@ -33,7 +33,7 @@ from comity.crdt_types.errors import InvalidValueError, ProtocolError, TooLargeE
 from comity.crdt_types.varint import write_bytes
 from comity.crdt_types.wire import Reject, Welcome
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Append
+from comity.persistence.records import Append
 from comity.server.rooms.bounds import REFUSALS, Bounds
 from comity.server.rooms.vetting import vet
 from tests.support.profiles import examples

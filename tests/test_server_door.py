@@ -14,7 +14,7 @@ from websockets.exceptions import InvalidStatus
 
 from comity.crdt_types.wire import STEP1, encode_sync
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Loaded
+from comity.persistence.records import Loaded
 from comity.server.settings import Settings
 from comity.server.transport import admission, admitted, door
 from comity.server.transport.admission import Gate, raise_open_files

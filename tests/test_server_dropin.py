@@ -28,8 +28,9 @@ from comity.crdt_types.errors import (
     StorageError,
 )
 from comity.crdt_types.wire import UPDATE, Update, encode_sync
+from comity.persistence.errors import StoreError
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Append, StoreError
+from comity.persistence.records import Append
 from comity.server.app import App
 from comity.server.dropin import WebsocketServer, YRoom, exception_logger, websocketserver
 from comity.server.settings import Settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from comity.persistence.compaction import TAIL_FLOOR
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Loaded
+from comity.persistence.records import Loaded
 from comity.server.app import DATABASE
 from comity.server.rooms.upkeep import RESTING_TAIL
 from tests.support.raw import raw_client

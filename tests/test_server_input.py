@@ -28,7 +28,8 @@ from comity.crdt_types.wire import (
     encode_awareness,
     encode_sync,
 )
-from comity.persistence.store import Loaded, StoreError
+from comity.persistence.errors import StoreError
+from comity.persistence.records import Loaded
 from comity.server.rooms.document import Document
 from comity.server.rooms.upkeep import Keeper
 from comity.server.rooms.vetting import vet

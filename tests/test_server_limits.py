@@ -19,7 +19,7 @@ from comity.crdt_types.update import EMPTY_STATE_VECTOR
 from comity.crdt_types.wire import STEP1, Notice, Presence, QueryAwareness, Reject, Welcome, encode, encode_sync
 from comity.persistence.journal import MAX_PENDING_BYTES
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Append
+from comity.persistence.records import Append
 from comity.server.auth import ANONYMOUS, Principal
 from comity.server.limits import FEW_POOLS, Allowance, Allowances, Rates, TokenBucket
 from comity.server.rooms import volume

@@ -21,8 +21,9 @@ import comity
 from comity.crdt_types.errors import StorageError
 from comity.crdt_types.wire import Awareness, Presence, Reject, SyncStep2, Update, encode
 from comity.persistence.compaction import TAIL_FLOOR
+from comity.persistence.errors import StoreError
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Append, Loaded, StoreError
+from comity.persistence.records import Append, Loaded
 from comity.server.monitoring import pulse
 from comity.server.monitoring.pulse import Pulse
 from comity.server.monitoring.tally import Histogram, Tallies, tier

@@ -11,7 +11,7 @@ import pytest
 from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import STEP2, Ack, Denied, Presence, Reject, SyncStep1, SyncStep2, Update, Welcome
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Loaded
+from comity.persistence.records import Loaded
 from comity.server.rooms.member import MAX_HELD_BYTES
 from tests.support.gated import GatedStore
 from tests.support.provider import provided

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from comity.persistence.compaction import TAIL_FLOOR, due
+from comity.persistence.errors import CorruptRecordError, StoreError
 from comity.persistence.memory import MemoryStore
 from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import CorruptRecordError, Store, StoreError
+from comity.persistence.store import Store
 from tests.support.stores import StoreAcceptance
 
 

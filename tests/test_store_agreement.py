@@ -11,9 +11,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from comity.persistence.errors import StoreError
 from comity.persistence.memory import MemoryStore
+from comity.persistence.records import Append
 from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import Append, Store, StoreError
+from comity.persistence.store import Store
 
 T = TypeVar("T")
 

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from comity.persistence.errors import StoreError, StoreFullError
 from comity.persistence.journal import Journal
+from comity.persistence.records import Append
 from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import Append, Store, StoreError, StoreFullError
+from comity.persistence.store import Store
 from tests.support.appender import ROOMS, log
 from tests.support.disks import file_size_limit, small_disk
 from tests.support.optional import ROOT

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from comity.persistence.checksum import checksum
+from comity.persistence.errors import CorruptRecordError, StoreError
+from comity.persistence.records import Loaded
 from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import CorruptRecordError, Loaded, StoreError
 from tests.support.stores import appends, fill
 
 Parts = tuple[bytes, int, bytes, int, bytes]

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from comity.persistence.schema import APPLICATION_ID, migrations
-from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import (
+from comity.persistence.errors import (
     NewerDatabaseError,
     StoreError,
     StoreFullError,
     StoreInUseError,
     StoreUnwritableError,
 )
+from comity.persistence.schema import APPLICATION_ID, migrations
+from comity.persistence.sqlite import SqliteStore
 from tests.support.disks import read_only, small_disk
 from tests.support.optional import ROOT
 from tests.support.stores import appends, fill, tail

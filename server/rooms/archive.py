@@ -8,8 +8,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from comity.crdt_types.errors import StorageError
+from comity.persistence.errors import StoreError
 from comity.persistence.journal import Journal
-from comity.persistence.store import Append, Loaded, RoomRow, Store, StoreError
+from comity.persistence.records import Append, Loaded, RoomRow
+from comity.persistence.store import Store
 
 from ..monitoring.tally import SECONDS, SIZES, Histogram
 

@@ -10,7 +10,7 @@ import pycrdt
 
 from comity.crdt_types.errors import EngineError, ProtocolError, StorageError
 from comity.crdt_types.update import EMPTY_UPDATE, read_state_vector
-from comity.persistence.store import Loaded
+from comity.persistence.records import Loaded
 
 from .gaps import lacks
 from .vetting import Section

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from comity.persistence.journal import Journal
+from comity.persistence.records import Append
 from comity.persistence.sqlite import SqliteStore
-from comity.persistence.store import Append, Store
+from comity.persistence.store import Store
 
 ROOMS = ("a", "b", "c")
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from comity.persistence.memory import MemoryStore
-from comity.persistence.store import Append, Loaded
+from comity.persistence.records import Append, Loaded
 
 
 class GatedStore(MemoryStore):

@@ -8,15 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from comity.persistence.store import (
-    Append,
-    Loaded,
-    Record,
-    SequenceError,
-    Store,
-    StoreError,
-    StoreInUseError,
-)
+from comity.persistence.errors import SequenceError, StoreError, StoreInUseError
+from comity.persistence.records import Append, Loaded, Record
+from comity.persistence.store import Store
 
 
 def appends(room: str, first: int, *updates: bytes, author: str = "planner", at: int = 1) -> list[Append]:
