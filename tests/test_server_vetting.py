@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.crdt_types.errors import EngineError, ProtocolError
+from comity.crdt_types.structs import MAX_CLOCK, MAX_DEPTH
 from comity.crdt_types.varint import write_uint
 from comity.server.rooms.document import Document
-from comity.server.rooms.vetting import MAX_CLOCK, MAX_DEPTH, vet, vet_state_vector
+from comity.server.rooms.vetting import vet, vet_state_vector
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(allow_nan=False), st.text(), st.binary()

@@ -13,10 +13,9 @@ from collections import deque
 from typing import Final
 
 from comity.crdt_types.hocuspocus import first_clock
+from comity.crdt_types.structs import MAX_CLOCK
 from comity.crdt_types.update import EMPTY_STATE_VECTOR, read_state_vector
 from comity.crdt_types.wire import STEP2, document_update
-
-from ..rooms.vetting import MAX_CLOCK
 
 # Ten thousand clients' worth. Who has more is told of its sync, and of no update before.
 MAX_STATE_VECTOR: Final = 64 * 1024

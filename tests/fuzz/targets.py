@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import pycrdt
 from websockets.protocol import Protocol, Side, State
 
-from comity.crdt_types import awareness, hocuspocus, varint, wire
+from comity.crdt_types import awareness, hocuspocus, structs, varint, wire
 from comity.crdt_types.errors import EngineError, ProtocolError
 from comity.server.rooms import bounds, document, gaps, vetting
 from comity.server.rooms.document import Document
@@ -163,7 +163,7 @@ def _conversations() -> list[bytes]:
 TARGETS: Final[dict[str, Target]] = {
     "wire": Target(_decode, (wire, varint), _messages),
     "hocuspocus": Target(_decode_hocuspocus, (hocuspocus, wire, varint), _addressed),
-    "vet": Target(_vet, (vetting, bounds, varint, document, gaps), _edits),
+    "vet": Target(_vet, (vetting, structs, bounds, varint, document, gaps), _edits),
     "state-vector": Target(_vet_state_vector, (vetting, varint, document), _state_vectors),
     "frames": Target(_split, (frames,), _streams),
     "room": Target(converse, (wire, varint, awareness), _conversations, is_server=True),
