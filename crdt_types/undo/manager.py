@@ -2,33 +2,22 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
 from ..document.delta import Delta, compose
-from ..document.entry import COUNTER, ELEMENT, HEADER, Entry
 from ..document.listeners import Footprint
 from ..document.statedocument import StateDocument
-from ..document.steps import CellStep, ItemStep
-from ..document.textmirror import TextMirror
+from ..document.steps import CellStep
 from ..errors import InvalidValueError, TransactionError
 from ..schema.state import State
-from .marks import Marks, Tally, Turn
-from .reversal import (
-    AppendReversal,
-    CellReversal,
-    CountReversal,
-    PruneReversal,
-    ResetReversal,
-    Reversal,
-    Rows,
-    TextReversal,
-    how_many,
-    net_count,
-    rows_of,
-)
+from .countreversal import CountReversal, ResetReversal, net_count
+from .marks import Tally
+from .recording import MadeRows, Recording, made_rows
+from .reversal import Reversal, TextReversal
 from .scope import Scope
-from .shadow import Shadow
 from .steps import UndoStack, UndoStep
+from .turn import Turn
 
 LIMIT: Final = 100  # more than anybody takes back one by one; each step keeps what it replaced in memory
 
@@ -69,18 +58,15 @@ class UndoManager:
             raise InvalidValueError(f"{limit} steps", subject="undo", remedy="keep 1 or more")
         self._document = target.document if isinstance(target, State) else target
         self._check_free()
-        self._scope = Scope(target, fields)
+        self._recording = Recording(self._document, Scope(target, fields), self._record)
         self._limit = limit
         self._past = UndoStack()
         self._future = UndoStack()
-        self._marks = Marks()
         self._tallies: dict[int, list[Tally]] = {}
-        self._shadows: dict[str, Shadow] = {}
         self._client = self._document.client_id
         self._turn: _Turning | None = None
         self._depth = 0  # of groups
         self._group: UndoStep | None = None
-        self._stops = [self._document.on_text(self._read_text), self._document.add_recorder(self._record)]
 
     # Undo and redo ----------------------------------------------------------------------------------------------
 
@@ -129,7 +115,7 @@ class UndoManager:
 
     def _take_back(self, source: UndoStack, target: UndoStack) -> bool:
         """Take back the last step, and return whether anything was left of it."""
-        turn = Turn(self._document, self._marks)
+        turn = Turn(self._document, self._recording.marks)
         turning = self._turn = _Turning(turn, source, target)
         try:
             with self._document.transaction():
@@ -153,9 +139,7 @@ class UndoManager:
     def close(self) -> None:
         """Forget every step, and record none from now on."""
         self.clear()
-        for stop in self._stops:
-            stop()
-        self._shadows.clear()
+        self._recording.close()
 
     @contextmanager
     def grouped(self) -> Generator[None]:
@@ -180,19 +164,11 @@ class UndoManager:
 
     # Recording --------------------------------------------------------------------------------------------------
 
-    def _read_text(self, mirror: TextMirror) -> None:
-        if self._scope.covers(mirror.name):
-            shadow = self._shadows.get(mirror.name)
-            if shadow is None:
-                self._shadows[mirror.name] = Shadow(mirror.content())
-            else:
-                shadow.renew(mirror.content())
-
     def _record(self, footprint: Footprint) -> None:
         """Take note of a transaction."""
         self._mind_reset()
         turning = self._turn if footprint.local else None
-        self._marks.follow(footprint.steps)
+        self._recording.marks.follow(footprint.steps)
         inverses = self._follow_texts(footprint)
         if turning is not None:
             self._turn = None
@@ -216,17 +192,13 @@ class UndoManager:
     def _follow_texts(self, footprint: Footprint) -> list[TextReversal]:
         """Follow the texts, and return how this transaction's edits are undone if they were made here."""
         inverses: dict[str, Delta] = {}
-        for name, delta in footprint.texts:
-            if (shadow := self._shadows.get(name)) is None:
-                continue
-            inverse = shadow.take(delta)
+        for name, delta, inverse in self._recording.inverses(footprint):
             if footprint.local:
                 inverses[name] = compose(inverse, inverses[name]) if name in inverses else inverse
             else:
                 self._past.note(name, delta)
                 self._future.note(name, delta)
-        index = self._document.index
-        return [TextReversal(name, delta, rows_of(index, name)) for name, delta in inverses.items() if delta]
+        return [TextReversal(name, delta, self._recording.rows(name)) for name, delta in inverses.items() if delta]
 
     def _parts(self, footprint: Footprint, own: bool) -> Iterator[Reversal]:
         """Yield what takes back the cells, counts and items of a transaction.
@@ -235,74 +207,31 @@ class UndoManager:
             footprint: what it did.
             own: whether it is an undo or redo, which never resets a counter.
         """
-        made = _made_rows(footprint) if footprint.local else set()
-        ranks: dict[Any, int] = {}
-        for step in footprint.steps:
-            if type(step) is CellStep and self._scope.covers(step.cells.field):
-                if step.cells.kind == COUNTER:
-                    yield from self._count(step, footprint.local, own, made)
-                elif footprint.local and step.cells.kind != HEADER:
-                    yield from self._cell(step, made)
-            elif type(step) is ItemStep and footprint.local and self._scope.covers(step.items.field):
-                yield self._item(step, ranks)
+        if footprint.local:
+            yield from self._recording.parts(footprint, made_rows(footprint), partial(self._count, own=own))
+        else:
+            for step in self._recording.counters(footprint):
+                self._follow_count(step)
 
-    def _rows(self, field: str) -> Rows:
-        return rows_of(self._document.index, field)
+    def _follow_count(self, step: CellStep) -> None:
+        """Note where somebody else reset what this session had counted."""
+        if step.key == self._client and not step.cells.get(step.key):
+            _ended(self._tallies.setdefault(id(step.cells), []))
 
-    def _cell(self, step: CellStep, made: set[tuple[str, str]]) -> Iterator[Reversal]:
-        cells, key, before = step
-        after = cells.get(key, ())
-        rows = self._rows(cells.field)
-        mine = next((entry for entry in after if entry.client == self._client), None)
-        if (after and mine is None) or _tags(before) == _tags(after):
-            return
-        if cells.kind == ELEMENT:
-            grown = after and self._scope.grows(cells) and made.isdisjoint(rows)
-            if grown or bool(before) == bool(after):
-                return
-        superseded = self._marks.only(cells, before)
-        written = None if mine is None else self._marks.of(cells, mine)
-        yield CellReversal(cells, key, before, superseded, written, rows)
-
-    def _count(self, step: CellStep, local: bool, own: bool, made: set[tuple[str, str]]) -> Iterator[Reversal]:
+    def _count(self, step: CellStep, made: MadeRows, *, own: bool) -> Iterator[Reversal]:
         cells, client, before = step
         after = cells.get(client, ())
         tallies = self._tallies.setdefault(id(cells), []) if client == self._client else []
         if not after and not own:
             ended = _ended(tallies)
-            amount = net_count(before)
-            if local and (amount or ended):
-                yield ResetReversal(cells, client, amount, ended, tallies)
-        elif local and client == self._client and (amount := net_count(after) - net_count(before)):
-            rows = self._rows(cells.field)
-            grows = amount > 0 and self._scope.grows(cells)
+            if net_count(before) or ended:
+                yield ResetReversal(cells, client, net_count(before), ended, tallies)
+        elif client == self._client and (amount := net_count(after) - net_count(before)):
+            rows = self._recording.rows(cells.field)
+            grows = amount > 0 and self._recording.scope.grows(cells)
             tallies[:] = tallies or [Tally()]
             if not grows or not made.isdisjoint(rows):
-                yield CountReversal(cells, amount, tallies[-1], grows, rows)
-
-    def _item(self, step: ItemStep, ranks: dict[Any, int]) -> Reversal:
-        items, entry, gained = step
-        rows = self._rows(items.field)
-        if gained:
-            return AppendReversal(items, entry, rows)
-        like = (id(items), entry.raw)
-        rank = ranks.get(like, how_many(items, entry))
-        ranks[like] = rank + 1
-        return PruneReversal(items, entry, rank, rows)
-
-
-def _made_rows(footprint: Footprint) -> set[tuple[str, str]]:
-    """Return what a transaction added to sets, and so which rows it made, as the path of the map and the key."""
-    return {
-        (step.cells.field, step.cells[step.key][0].data)
-        for step in footprint.steps
-        if type(step) is CellStep and step.cells.kind == ELEMENT and not step.before and _is_key(step)
-    }
-
-
-def _is_key(step: CellStep) -> bool:
-    after = step.cells.get(step.key)
-    return after is not None and isinstance(after[0].data, str)
+                yield CountReversal(cells, client, amount, tallies[-1], grows, False, rows)
 
 
 def _ended(tallies: list[Tally]) -> list[Tally]:
@@ -312,10 +241,6 @@ def _ended(tallies: list[Tally]) -> list[Tally]:
     for tally in ended:
         tally.alive = False
     return ended
-
-
-def _tags(entries: tuple[Entry, ...]) -> set[tuple[int, bytes]]:
-    return {(entry.client, entry.raw) for entry in entries}
 
 
 class _Turning(NamedTuple):

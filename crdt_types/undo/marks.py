@@ -5,7 +5,6 @@ from weakref import WeakValueDictionary
 
 from ..document.cells import Cells
 from ..document.entry import Entry
-from ..document.statedocument import StateDocument
 from ..document.steps import CellStep, Step
 
 
@@ -47,6 +46,10 @@ class Marks:
         """Return the mark of what a cell held, if that was one entry and has one."""
         return self._known.get(_place(cells, entries[0])) if len(entries) == 1 else None
 
+    def know(self, cells: Cells, entries: tuple[Entry, ...]) -> bool:
+        """Tell whether one of some entries has a mark."""
+        return any(_place(cells, entry) in self._known for entry in entries)
+
     def follow(self, steps: list[Step]) -> None:
         """Note what a transaction superseded."""
         for step in steps if self._known else ():
@@ -74,45 +77,6 @@ class Tally:
 
     def __init__(self) -> None:
         self.alive = True
-
-
-class Turn:
-    """One undo or redo under way: what it brings back, to be taken note of once it is written.
-
-    Args:
-        document: the document.
-        marks: the marks of what was written to its cells.
-    """
-
-    def __init__(self, document: StateDocument, marks: Marks) -> None:
-        self.document = document
-        self._marks = marks
-        self._restored: list[tuple[Mark, Cells, Any]] = []
-        self._revived: list[tuple[list[Tally], list[Tally]]] = []
-
-    def restored(self, mark: Mark, cells: Cells, key: Any) -> None:
-        """Note that a value that was written to a cell earlier is written again."""
-        self._restored.append((mark, cells, key))
-
-    def revived(self, ended: list[Tally], current: list[Tally]) -> None:
-        """Note that what was counted before a reset counts again."""
-        for tally in ended:
-            tally.alive = True
-        current += ended
-        self._revived.append((ended, current))
-
-    def done(self) -> None:
-        """Take note of all that, now that it is written."""
-        for mark, cells, key in self._restored:
-            if entries := cells.get(key):
-                self._marks.bring_back(mark, cells, entries[0])
-
-    def failed(self) -> None:
-        """Forget it: nothing was written."""
-        for ended, current in self._revived:
-            current[:] = [tally for tally in current if tally not in ended]
-            for tally in ended:
-                tally.alive = False
 
 
 def _place(cells: Cells, entry: Entry) -> tuple[int, int, bytes]:

@@ -14,16 +14,18 @@ from ..views.view import Viewed, fields_of, only_grows
 
 
 class Scope:
-    """The fields of a state or document that are meant, with all that lies below them; never those named ``$...``.
+    """The fields of a state or document that are meant, with all that lies below them.
 
     Args:
         target: a state, or a document.
         names: the names of the fields; all of them if None.
+        marked: whether those with names that begin with ``$`` are meant as well, if all are.
 
     Raises: InvalidValueError, if the state has no such field.
     """
 
-    def __init__(self, target: State | StateDocument, names: Iterable[str] | None) -> None:
+    def __init__(self, target: State | StateDocument, names: Iterable[str] | None, *, marked: bool = False) -> None:
+        self._marked = marked and names is None
         self._declared: dict[str, Field] = {}
         self._names: frozenset[str] | None = None
         if isinstance(target, State):
@@ -37,8 +39,13 @@ class Scope:
         """Tell whether a field is meant."""
         known = self._known.get(path)
         if known is None:
-            known = self._known[path] = not path.startswith("$") and (self._names is None or self._root(path) != "")
+            known = self._known[path] = self._is_meant(path)
         return known
+
+    def _is_meant(self, path: str) -> bool:
+        if path.startswith("$"):
+            return self._marked
+        return self._names is None or self._root(path) != ""
 
     def _root(self, path: str) -> str:
         """Return the path of the field meant that another is, or lies below; empty if there is none."""

@@ -1,13 +1,12 @@
 """Steps that can be undone: what takes whole transactions back, in stacks that follow what others do meanwhile."""
 
-from collections.abc import Iterator
 from functools import reduce
 from typing import Final
 
 from ..document.delta import Delta, compose, transform
 from ..document.statedocument import StateDocument
-from .marks import Turn
 from .reversal import Reversal, TextReversal, rows_live
+from .turn import Kept, Turn
 
 # A stack that nobody undoes keeps what others wrote into its texts as one delta, which is made in bulk.
 _MANY_DELTAS: Final = 64
@@ -35,24 +34,34 @@ class UndoStep:
 
     def is_due(self, document: StateDocument) -> bool:
         """Tell whether there still is something to take back."""
-        return any(self._due_texts(document)) or any(part for part in self._due_parts(document))
+        texts = any(text.is_due(document) for text in self.texts.values())
+        return texts or any(_is_due(part, document) for part in reversed(self._parts.values()))
 
     def revert(self, turn: Turn) -> None:
         """Take back what is due, the last part first; texts before the rows go that they lie in."""
         document = turn.document
-        self.skipped = [text.name for text in self.texts.values() if text.delta and not text.is_due(document)]
-        for text in self._due_texts(document):
-            text.revert(document)
-        for part in self._due_parts(document):
-            part.revert(turn)
-
-    def _due_texts(self, document: StateDocument) -> Iterator[TextReversal]:
-        return (text for text in self.texts.values() if text.is_due(document))
-
-    def _due_parts(self, document: StateDocument) -> Iterator[Reversal]:
+        texts = [text for text in self.texts.values() if text.delta]
+        late = self._revert_texts(texts, document)
         for part in reversed(self._parts.values()):
-            if rows_live(document.index, part.rows) and part.is_due(document):
-                yield part
+            if _is_due(part, document):
+                part.revert(turn)
+            elif (kept := part.kept(document)) is not None:
+                turn.kept.append(kept)
+        # Of those, some may lie in rows that only now are there again.
+        self.skipped = [text.name for text in self._revert_texts(late, document)]
+        turn.kept += [Kept("text", name, None, None) for name in self.skipped]
+        for text in texts:
+            text.keep_row(document)
+
+    def _revert_texts(self, texts: list[TextReversal], document: StateDocument) -> list[TextReversal]:
+        """Take texts back, and return those that lie in rows that are gone."""
+        late: list[TextReversal] = []
+        for text in texts:
+            if rows_live(document.index, text.rows):
+                text.revert(document)
+            else:
+                late.append(text)
+        return late
 
     def absorb(self, later: "UndoStep") -> None:
         """Become one with the step that came next."""
@@ -71,6 +80,10 @@ class UndoStep:
         deltas.append(delta)
         if len(deltas) > _MANY_DELTAS:
             deltas[:] = [reduce(compose, deltas)]
+
+
+def _is_due(part: Reversal, document: StateDocument) -> bool:
+    return rows_live(document.index, part.rows) and part.is_due(document)
 
 
 class UndoStack:
