@@ -17,6 +17,8 @@
     |- RoomError
     |  |- RoomNotFoundError         a room name that cannot be, or a room that is gone
     |  |- LineageError              the replica belongs to another history of the room
+    |  |- ErasedError               the room was erased, and what the replica holds of it with it
+    |  |- NameTakenError            a checkpoint or branch of a name that there is already
     |  `- TooLargeError             a message or value over its limit
     |- OverloadError                come back later
     |  |- DrainingError             the server is shutting down
@@ -128,6 +130,14 @@ class LineageError(RoomError):
     """The replica belongs to another history of the room."""
 
 
+class NameTakenError(RoomError):
+    """There is one of that name already; nothing was changed."""
+
+
+class ErasedError(RoomError):
+    """The room was erased; what a replica still holds of it must be forgotten."""
+
+
 class TooLargeError(RoomError):
     """A message, value or document over its limit."""
 
@@ -183,6 +193,7 @@ ANSWERS: Final[dict[type[ComityError], Answer]] = {
     RoomError: Answer(409, 4409),
     RoomNotFoundError: Answer(404, 4404),
     LineageError: Answer(409, 4409),
+    ErasedError: Answer(410, 4410),
     TooLargeError: Answer(413, 4413),
     OverloadError: Answer(503, 4503),
     DrainingError: Answer(503, 4503),
@@ -218,6 +229,7 @@ _BY_CLOSE_CODE: Final[dict[int, type[ComityError]]] = {
     4403: ForbiddenError,
     4404: RoomNotFoundError,
     4409: LineageError,
+    4410: ErasedError,
     4413: TooLargeError,
     4503: DrainingError,
     4508: TooSlowError,

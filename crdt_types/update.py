@@ -3,7 +3,7 @@
 from typing import Final
 
 from .errors import ProtocolError
-from .varint import read_uint
+from .varint import read_uint, write_uint
 
 EMPTY_UPDATE: Final = b"\x00\x00"  # no inserts, no deletes
 EMPTY_STATE_VECTOR: Final = b"\x00"  # of a document that has seen nothing
@@ -39,3 +39,12 @@ def read_state_vector(state: bytes) -> dict[int, int]:
         client, at = read_uint(state, at)
         clocks[client], at = read_uint(state, at)
     return clocks
+
+
+def state_vector_beyond(state: bytes, other: bytes) -> bytes:
+    """Return of a state vector the clients of which it covers more than another one. Raises ProtocolError."""
+    known = read_state_vector(other)
+    beyond = {client: clock for client, clock in read_state_vector(state).items() if clock > known.get(client, 0)}
+    return write_uint(len(beyond)) + b"".join(
+        write_uint(number) for client_and_clock in beyond.items() for number in client_and_clock
+    )

@@ -11,7 +11,8 @@ type    body                                class
 1       varBytes of awareness entries       Awareness
 2       varUint 0, varString reason         Denied
 3       nothing                             QueryAwareness
-100     varUint kind, msgpack map           Welcome, Ack, Reject, Notice, Token (``comity.v1`` only)
+100     varUint kind, msgpack map           Welcome, Ack, Reject, Notice, Token, Call, Answer (``comity.v1``
+                                            only)
 ======  ==================================  =========================================================
 
 Source: the y-protocols specification (PROTOCOL.md of yjs/y-protocols), and docs/protocol.md.
@@ -84,7 +85,9 @@ class QueryAwareness(NamedTuple):
 class Welcome(NamedTuple):
     """The first frame to a ``comity.v1`` client: who it is here, and which history the room has.
 
-    access holds "read" and perhaps "write"; limits maps a limit's name to bytes or counts.
+    access holds "read" and perhaps "write"; limits maps a limit's name to bytes or counts; erased names the histories
+    that rooms of this name had before they were erased; redactions counts how often what a person wrote was taken out
+    of this one.
     """
 
     lineage: str
@@ -92,6 +95,8 @@ class Welcome(NamedTuple):
     access: tuple[str, ...]
     limits: dict[str, int]
     server: str
+    erased: tuple[str, ...] = ()
+    redactions: int = 0
 
 
 class Ack(NamedTuple):
@@ -129,23 +134,63 @@ class Token(NamedTuple):
     token: str
 
 
-Control = Welcome | Ack | Reject | Notice | Token
+class Call(NamedTuple):
+    """Asks the server for something about the room beside its document, such as its history.
+
+    The id is the client's own: the answer bears it. docs/protocol.md lists the methods and their parameters.
+    """
+
+    id: int
+    method: str
+    params: dict[str, Any]
+
+
+class Failure(NamedTuple):
+    """Why a call failed: a close code, which ends nothing here, in words, and the limit that was passed, if any.
+
+    retry_after is in seconds; None means never, or unknown.
+    """
+
+    code: int
+    reason: str
+    limit: str = ""
+    retry_after: float | None = None
+
+
+class Answer(NamedTuple):
+    """Answers the call of an id: with its result, or with an error."""
+
+    id: int
+    result: Any = None
+    error: Failure | None = None
+
+
+Control = Welcome | Ack | Reject | Notice | Token | Call | Answer
 Frame = SyncStep1 | SyncStep2 | Update | Awareness | Denied | QueryAwareness | Control
 
-_KINDS: Final[tuple[type[Any], ...]] = (Welcome, Ack, Reject, Notice, Token)
+_KINDS: Final[tuple[type[Any], ...]] = (Welcome, Ack, Reject, Notice, Token, Call, Answer)
 _FIELD_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "lineage": (str,),
     "principal": (str,),
     "access": (list, tuple),
     "limits": (dict,),
     "server": (str,),
+    "erased": (list, tuple),
+    "redactions": (int,),
     "n": (int,),
     "code": (int,),
     "reason": (str,),
     "retry_after": (int, float, type(None)),
     "text": (str,),
     "token": (str,),
+    "id": (int,),
+    "method": (str,),
+    "params": (dict,),
+    "result": (object,),
+    "error": (dict, type(None)),
+    "limit": (str,),
 }
+_TUPLES: Final = frozenset({"access", "erased"})
 _SYNC_HEADS: Final = tuple(bytes((SYNC, step)) for step in (STEP1, STEP2, UPDATE))
 _UPDATE_HEADS: Final = frozenset(_SYNC_HEADS[STEP2:])
 _COMITY_HEAD: Final = write_uint(COMITY)
@@ -205,8 +250,25 @@ def encode(frame: Frame) -> bytes:
 
 
 def _encode_control(frame: Control) -> bytes:
-    body: bytes = msgpack.packb(frame._asdict())
+    body: bytes = msgpack.packb(_fields_of(frame))
     return _COMITY_HEAD + write_uint(_KINDS.index(type(frame))) + body
+
+
+def _fields_of(frame: Control) -> dict[str, Any]:
+    fields = frame._asdict()
+    match frame:
+        case Welcome():
+            for name, usual in Welcome._field_defaults.items():
+                if fields[name] == usual:
+                    del fields[name]
+        case Answer(error=None):
+            del fields["error"]
+        case Answer(error=Failure() as failure):
+            del fields["result"]
+            fields["error"] = failure._asdict()
+        case _:
+            pass
+    return fields
 
 
 def decode(data: bytes) -> Frame:
@@ -294,10 +356,13 @@ def _control(cls: type[Any], fields: Any) -> Control:
         raise ProtocolError(f"a {SUBPROTOCOL} message that is not a map", subject="frame")
     known = {name: fields[name] for name in cls._fields if name in fields}  # later versions may add fields
     for name, value in known.items():
-        if not isinstance(value, _FIELD_TYPES[name]) or isinstance(value, bool):
+        types = _FIELD_TYPES[name]
+        if not isinstance(value, types) or (isinstance(value, bool) and object not in types):
             raise ProtocolError(f"field {name} of {cls.__name__} has the wrong type", subject="frame")
-    if "access" in known:
-        known["access"] = tuple(known["access"])
+    for name in known.keys() & _TUPLES:
+        known[name] = tuple(known[name])
+    if known.get("error") is not None:
+        known["error"] = _control(Failure, known["error"])
     try:
         frame: Control = cls(**known)
     except TypeError:

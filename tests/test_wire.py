@@ -20,6 +20,10 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=5,
 )
+failures = st.builds(wire.Failure, st.integers(4000, 4999), texts, texts, st.none() | st.floats(0, 1e6))
+answers = st.builds(wire.Answer, integers, json_values, st.none()) | st.builds(
+    wire.Answer, integers, st.none(), failures
+)
 states = st.none() | st.dictionaries(texts, json_values, max_size=3).map(json.dumps)
 frames: st.SearchStrategy[wire.Frame] = st.one_of(
     st.builds(wire.SyncStep1, st.binary(max_size=300)),
@@ -35,11 +39,15 @@ frames: st.SearchStrategy[wire.Frame] = st.one_of(
         access=st.lists(texts, max_size=3).map(tuple),
         limits=st.dictionaries(texts, integers, max_size=3),
         server=texts,
+        erased=st.lists(texts, max_size=3).map(tuple),
+        redactions=integers,
     ),
     st.builds(wire.Ack, integers),
     st.builds(wire.Reject, integers, st.integers(4000, 4999), texts, st.none() | st.floats(0, 1e6)),
     st.builds(wire.Notice, st.integers(4000, 4999), texts, st.none() | st.floats(0, 1e6)),
     st.builds(wire.Token, texts),
+    st.builds(wire.Call, integers, texts, st.dictionaries(texts, json_values, max_size=3)),
+    answers,
 )
 
 
@@ -133,6 +141,9 @@ def test_wire_refuses_awareness_that_is_no_json_object(state: str) -> None:
         (1, b"\x80"),  # no n
         (1, b"\x05"),  # not a map
         (1, b"\xc1"),  # not msgpack
+        (5, b"\x83\xa2id\x01\xa6method\xa1x\xa6params\x90"),  # params is a list
+        (6, b"\x82\xa2id\x01\xa5error\xa1x"),  # error is a string
+        (6, b"\x82\xa2id\x01\xa5error\x80"),  # an error without a code
         (9, b"\x80"),  # no such kind
     ],
 )

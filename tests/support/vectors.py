@@ -501,6 +501,8 @@ def _as_wire_vector(frame: w.Frame) -> dict[str, Any]:
 
 
 def _listed(value: Any) -> Any:
+    if isinstance(value, w.Failure):
+        return value._asdict()
     if isinstance(value, tuple):
         return [entry._asdict() if isinstance(entry, w.Presence) else entry for entry in value]
     return value
@@ -514,12 +516,16 @@ def _frames() -> Iterator[w.Frame]:
     yield w.Denied("not yours")
     yield w.QueryAwareness()
     yield w.Welcome("f00d", "planner", ("read", "write"), {"max_message": 1_000_000}, "comity 0.1.0")
+    yield w.Welcome("f00d", "reader", ("read",), {}, "comity 0.1.0", erased=("cafe", "beef"), redactions=2)
     yield w.Ack(300)
     yield w.Reject(3, 4403, "read only", None)
     yield w.Reject(4, 4529, "too fast", 1.5)
     yield w.Notice(4503, "server draining")
     yield w.Notice(4529, "too fast", 1.5)
     yield w.Token("secret")
+    yield w.Call(7, "base", {"seq": 300})
+    yield w.Answer(7, [256, b"\x00\x00"])
+    yield w.Answer(8, error=w.Failure(4403, "read only"))
 
 
 def _malformed() -> Iterator[tuple[str, bytes]]:
