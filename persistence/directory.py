@@ -9,10 +9,27 @@ from pathlib import Path
 from .errors import StoreInUseError
 from .failures import from_os
 
+Place = tuple[int, int]
+"""A file's device and inode: another file of the same name has another."""
+
+
+def place_of(file: Path | str) -> Place | None:
+    """Return where a file lies, None if there is none or it cannot be seen."""
+    try:
+        found = os.stat(file)  # noqa: PTH116  # asked at every commit; a path of pathlib costs ten times as much
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def lock_file(database: Path) -> Path:
+    """Return the lock file of a database."""
+    return database.with_name(f"{database.name}.lock")
+
 
 @contextmanager
-def exclusive(database: Path) -> Generator[None]:
-    """Hold the lock file beside a database, creating its directory when absent.
+def exclusive(database: Path) -> Generator[Place]:
+    """Hold the lock file beside a database, creating its directory when absent; yields where that file lies.
 
     The lock is the kernel's (``flock``), so a crash releases it; the file stays, since removing it would let
     two servers hold two files of one name. It carries the holder's process id for the error message.
@@ -21,7 +38,7 @@ def exclusive(database: Path) -> Generator[None]:
         StoreInUseError: another server holds it.
         StoreUnwritableError: the directory or the lock file cannot be created.
     """
-    path = database.with_name(f"{database.name}.lock")
+    path = lock_file(database)
     try:
         _create(path.parent)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -29,7 +46,8 @@ def exclusive(database: Path) -> Generator[None]:
         raise from_os(error, path) from error
     try:
         _hold(handle, path)
-        yield
+        held = os.fstat(handle)
+        yield held.st_dev, held.st_ino
     finally:
         os.close(handle)
 

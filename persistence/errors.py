@@ -4,7 +4,10 @@
 
     StoreError
     |- CorruptRecordError      what was read is not what was written
+    |- DamagedFileError        an exported room or a backup is not what was written
+    |- ExistsError             what was to be made is there already
     |- NewerDatabaseError      the database has a format that this version does not know
+    |- NewerFileError          an exported room or a backup has one
     |- StoreFullError          no space is left
     |- StoreInUseError         another server holds the database
     |- StoreUnwritableError    the place cannot be created or written, or is no database of ours
@@ -43,11 +46,23 @@ class CorruptRecordError(StoreError):
         self.room = room
         self.seq = seq
         subject = f"room {room!r}, record {seq}" if seq else f"room {room!r}"
-        super().__init__(what, subject=subject, remedy="restore this room from a backup")
+        super().__init__(what, subject=subject, remedy="run comity repair, or restore this room from a backup")
+
+
+class DamagedFileError(StoreError):
+    """An exported room or a backup is cut short, or not what was written; nothing of it was used."""
+
+
+class ExistsError(StoreError):
+    """What was to be made is there already; it was not changed."""
 
 
 class NewerDatabaseError(StoreError):
     """The database was written by a newer version; nothing in it was changed."""
+
+
+class NewerFileError(StoreError):
+    """An exported room or a backup was written by a newer version; nothing of it was used."""
 
 
 class StoreFullError(StoreError):

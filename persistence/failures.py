@@ -11,7 +11,7 @@ from .errors import CorruptRecordError, StoreError, StoreFullError, StoreInUseEr
 # SQLite's result codes, the low byte: https://www.sqlite.org/rescode.html
 _PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 3, 5, 6, 8, 11, 13, 14, 26
 
-_FREE_SPACE: Final = "free space on this disk and start again"
+_FREE_SPACE: Final = "free space on this disk"
 _WRITABLE: Final = "choose a data directory that this user may create and write"
 
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
@@ -22,8 +22,12 @@ _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     _READONLY: (StoreUnwritableError, _WRITABLE),
     _CANTOPEN: (StoreUnwritableError, _WRITABLE),
     _NOTADB: (StoreUnwritableError, "move this file away, or choose another data directory"),
-    _CORRUPT: (StoreError, "restore the file from a backup"),
+    _CORRUPT: (StoreError, "run comity repair, or restore the file from a backup"),
 }
+
+
+# What statements raise; a message of SQLite's that quotes a damaged file may not be text.
+FAILURES: Final = (sqlite3.Error, UnicodeDecodeError)
 
 
 def from_os(error: OSError, path: Path) -> StoreError:
@@ -34,9 +38,9 @@ def from_os(error: OSError, path: Path) -> StoreError:
     return StoreUnwritableError(reason, subject=str(path), remedy=_WRITABLE)
 
 
-def from_sqlite(error: sqlite3.Error, path: Path, room: str = "") -> StoreError:
+def from_sqlite(error: sqlite3.Error | UnicodeDecodeError, path: Path, room: str = "") -> StoreError:
     """Return what a failed statement on ``path``, about ``room`` if given, means for a store."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    code = _CORRUPT if isinstance(error, UnicodeDecodeError) else getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == _CORRUPT and room:
         return CorruptRecordError(f"{path} is damaged ({error})", room=room)
     kind, remedy = _MEANINGS.get(code, (StoreError, "look at the disk and at the system's log"))

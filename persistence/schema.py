@@ -35,7 +35,7 @@ async def migrate(connection: aiosqlite.Connection, path: Path) -> None:
             remedy="start the version that wrote it, or one after it",
         )
     for number, script in enumerate(steps[version:], version + 1):
-        await connection.executescript(_step(number, script))
+        await connection.executescript(step(number, script))
 
 
 async def _ours(connection: aiosqlite.Connection, path: Path) -> int:
@@ -49,7 +49,8 @@ async def _ours(connection: aiosqlite.Connection, path: Path) -> int:
     return await _number(connection, "PRAGMA user_version")
 
 
-def _step(number: int, script: str) -> str:
+def step(number: int, script: str) -> str:
+    """Return a migration as one transaction, which ends in the marks of the format that it leads to."""
     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number};"
     return f"BEGIN IMMEDIATE; {script} {marks} COMMIT;"
 

@@ -1,42 +1,20 @@
 """The store of a complete installation: one SQLite file in WAL mode, written by one connection."""
 
-import sqlite3
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Self
-
-import aiosqlite
+from typing import Any, Final, NamedTuple, Self
 
 from . import queries
 from .checksum import checksum
-from .directory import ensure_openable, exclusive, sync
-from .errors import CorruptRecordError, StoreUnwritableError, not_open, sequence_error
-from .failures import from_sqlite
-from .records import Append, Loaded, Record, RoomRow
-from .recovery import Row, assemble, check_log, is_damaged_snapshot
-from .schema import migrate
+from .database import Database, Durability, Statement
+from .errors import CorruptRecordError, sequence_error
+from .records import Append, Base, Loaded, Record, RoomRow, Snapshot, Version
+from .recovery import Row, assemble, check_log, is_damaged_snapshot, missing
+from .sqlitenotes import SqliteNotes
 from .store import RECORDS_LIMIT
-
-Durability = Literal["fsync", "os"]
-
-# FULL syncs the log at every commit: it survives a power cut. NORMAL hands every commit to the operating
-# system: it survives the death of this process in any way, and a power cut takes the last commits without
-# damaging the rest. OFF would save nothing more between checkpoints, and a power cut could damage the file.
-SYNCHRONOUS: Final[dict[Durability, str]] = {"fsync": "FULL", "os": "NORMAL"}
-
-# Longer than a backup or a look with sqlite3 holds the write lock, shorter than operators wait for an answer.
-BUSY_SECONDS: Final = 10.0
-
-# What a burst may leave the write-ahead log at, on disk, once its content is in the database.
-WAL_LIMIT: Final = 64 * 1024 * 1024
-
-# Deleted in one transaction: 7 ms, for updates of 60 bytes, during which no commit gets through.
-RETIRE_BATCH: Final = 5_000
-
 
 # Updates stored by one statement, each of whose lengths SQLite keeps prepared.
 STATEMENT_ROWS: Final = 32
@@ -59,29 +37,7 @@ class _Record(NamedTuple):
     entry: Append
 
 
-class _AtomicConnection(sqlite3.Connection):
-    """A connection whose ``executemany`` stores updates in one transaction, all or none.
-
-    All other statements commit by themselves, so no transaction is ever left open between two trips to the
-    thread that owns the connection: a batch is one trip, and a cancelled caller cannot leave half of one
-    behind.
-    """
-
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        rows = [_stored(record) for record in parameters]
-        if len(rows) <= STATEMENT_ROWS:
-            return self.execute(queries.append(len(rows)), list(chain.from_iterable(rows)))
-        self.execute("BEGIN IMMEDIATE")
-        with self:
-            return super().executemany(sql, rows)
-
-
-def _stored(record: _Record) -> tuple[Any, ...]:
-    (name, seq, update, author, at), room = record.entry, record.room
-    return room, seq, at, checksum(name.encode(), seq, author.encode(), at, update), author, update
-
-
-class SqliteStore:
+class SqliteStore(SqliteNotes):
     """A store in one SQLite file, of which only one may be open at a time, in any process.
 
     Other processes may read the file meanwhile. One thread writes and another reads, so that loading a large
@@ -93,10 +49,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, durability: Durability = "fsync") -> None:
-        self._path = path
-        self._durability: Durability = durability
-        self._stack = AsyncExitStack()
-        self._connections: tuple[aiosqlite.Connection, aiosqlite.Connection] | None = None
+        super().__init__(Database(path, durability))
         self._tails: dict[str, _Tail] = {}  # of rooms that were written to: nobody else writes
 
     async def __aenter__(self) -> Self:
@@ -108,83 +61,152 @@ class SqliteStore:
             NewerDatabaseError: a newer version wrote it; it was not changed.
             StoreFullError: there is no space to open it.
         """
-        async with AsyncExitStack() as stack:
-            stack.enter_context(exclusive(self._path))
-            ensure_openable(self._path)
-            with self._translated():
-                writes = await self._connect(stack)
-                await migrate(writes, self._path)
-                await self._configure(writes)
-                reads = await self._connect(stack)
-                await reads.execute("PRAGMA query_only = ON")
-            sync(self._path.parent)
-            self._connections = writes, reads
-            self._stack = stack.pop_all()
+        await self._database.open()
+        try:
+            await self._purge()
+            await self._look_for_doubt()
+        except BaseException:
+            await self._database.close()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the database and release the lock."""
-        self._connections = None
-        with self._translated():
-            await self._stack.aclose()
+        await self._database.close()
+
+    async def recover(self) -> bool:
+        """Open the database anew and write to it; see ``Store.recover``."""
+        self._tails.clear()
+        is_other = await self._database.recover()
+        if is_other:
+            await self._look_for_doubt()
+        return is_other
 
     async def create(self, room: str, lineage: str, at: int) -> None:
         """Create a room; see ``Store.create``."""
         with self._translated(room):
-            await self._writes.execute(queries.CREATE, (room, lineage, at))
+            await self._database.transact([(queries.CREATE, (room, lineage, at))])
+
+    async def begin(self, room: str, lineage: str, at: int, base: Base) -> None:
+        """Create a room whose log begins after a state; see ``Store.begin``."""
+        with self._translated(room):
+            last = await self._last(room)
+            if last is not None:
+                raise sequence_error(room, base.seq, last)
+            created = (queries.CREATE, (room, lineage, at))
+            begun = (queries.BEGIN, (room, base.seq, base.state or b"", at))
+            notes = [(note, (room,)) for note in (queries.HEAD_ANEW, queries.BEGINNING_ANEW)]
+            await self._database.transact([created, begun, *notes])
+
+    async def adopt(self, room: str, lineage: str) -> None:
+        """Give a room another lineage; see ``Store.adopt``."""
+        with self._translated(room):
+            await self._database.transact([(queries.ADOPT, (room, lineage))])
 
     async def load(self, room: str) -> Loaded | None:
         """Return a room's snapshot and tail; see ``Store.load``."""
         with self._translated(room):
-            for lineage, sound in await self._reads.execute_fetchall(queries.ROOM, (room,)):
+            for lineage, sound in await self._fetch(queries.ROOM, room):
                 if not sound:
                     raise CorruptRecordError("the room's own record is damaged", room=room)
                 return await self._load(room, lineage.decode())
         return None
 
     async def append(self, batch: Sequence[Append]) -> None:
-        """Store updates, all or none; see ``Store.append``."""
+        """Store updates, all or none; see ``Store.append``.
+
+        What raised is not stored, with one exception: where the sync failed, the whole batch lies in the write-ahead
+        log, and is there, whole, if the process dies before anything else is committed. It is never seen before that,
+        and gone once an append or ``recover`` succeeded.
+        """
         if not batch:
             return
         with self._translated():
-            tails, self._tails = self._tails, {}  # until it is known what became of them
-            if len(tails) > MAX_TAILS:
-                tails = {}
-            records = await self._follow(tails, batch)
-            await self._writes.executemany(queries.append(1), records)
-            self._tails = tails
+            if len(self._tails) > MAX_TAILS:
+                self._tails.clear()
+            try:
+                records = await self._follow(self._tails, batch)
+                await self._database.transact(_appending(records))
+            except BaseException:
+                self._tails.clear()  # nobody knows what became of them
+                raise
 
     async def snapshot(self, room: str, seq: int, state: bytes, at: int) -> None:
         """Store a snapshot; see ``Store.snapshot``."""
         with self._translated(room):
-            cursor = await self._writes.execute(queries.SNAPSHOT, (room, seq, state, at))
-            if not cursor.rowcount:
+            if not await self._database.transact([(queries.SNAPSHOT, (room, seq, state, at))]):
                 raise sequence_error(room, seq, await self._last(room))
-            await self._writes.execute(queries.RETIRE_SNAPSHOTS, (room,))
+            await self._database.transact([(queries.THIN, (room,))])
 
     async def retire(self, room: str, before: int, at_before: int) -> int:
         """Delete a room's oldest updates; see ``Store.retire``."""
         with self._translated(room):
-            rows = await self._reads.execute_fetchall(queries.RETIRABLE, (room, before, at_before))
-            ((first, end),) = rows
-            for stop in range(first + RETIRE_BATCH, end, RETIRE_BATCH):
-                await self._writes.execute(queries.RETIRE, (room, stop))
-            await self._writes.execute(queries.RETIRE, (room, end))
-        return int(end - first)
+            tail = await self._tail(room)
+            if tail is None:
+                return 0
+            ((before_it,),) = await self._fetch(queries.BEGINNING_OF, room)
+            await self._database.transact([(queries.RETIRE, (room, before, at_before))])
+            ((begun,),) = await self._fetch(queries.BEGINNING_OF, room)
+            await self._clear(tail.room)
+            await self._database.transact([(queries.RETIRE_SNAPSHOTS, (room,))])
+        return int(begun - before_it)
 
     async def records(self, room: str, after: int = 0, limit: int = RECORDS_LIMIT) -> list[Record]:
         """Return a page of a room's log; see ``Store.records``."""
+        rows = await self._page(queries.RECORDS, room, after, limit)
+        return [Record(seq, update, author.decode(), at) for seq, update, author, at, *_ in rows]
+
+    async def versions(self, room: str, after: int = 0, limit: int = RECORDS_LIMIT) -> list[Version]:
+        """Return a page of a room's log without the updates; see ``Store.versions``."""
+        rows = await self._page(queries.VERSIONS, room, after, limit)
+        return [Version(seq, author.decode(), at, size) for seq, size, author, at, *_ in rows]
+
+    async def version_at(self, room: str, at: int) -> int:
+        """Return the newest update that is not younger than a time; see ``Store.version_at``."""
         with self._translated(room):
-            rows = list(await self._reads.execute_fetchall(queries.RECORDS, (room, after, max(limit, 0))))
-        check_log(room, rows[0][0] if rows else 0, ((row[0], row[4]) for row in rows))
-        return [Record(seq, update, author.decode(), at) for seq, update, author, at, _ in rows]
+            rows = await self._fetch(queries.VERSION_AT, room, at)
+        check_log(room, rows[0][0] if rows else 0, rows)
+        return rows[0][0] if rows else 0
+
+    async def replace(self, room: str, records: Sequence[Record]) -> None:
+        """Put other updates in place of some; see ``Store.replace``."""
+        with self._translated(room):
+            tail = await self._tail(room)
+            ((begun,),) = await self._fetch(queries.BEGINNING_OF, room)
+            known = range(begun + 1, tail.last + 1) if tail else range(0)
+            for record in records:
+                if tail is None or record.seq not in known:
+                    raise sequence_error(room, record.seq, tail and tail.last)
+            await self._database.transact(_replacing(room, tail, records) if tail else ())
+
+    async def cut(self, room: str, after: int) -> int:
+        """Delete what comes after an update; see ``Store.cut``."""
+        with self._translated(room):
+            self._tails.pop(room, None)
+            ((count,),) = await self._fetch(queries.COUNT, room, after)
+            deletions = [(statement, (room, after)) for statement in queries.CUT]
+            notes = [(statement, (room,)) for statement in queries.CUT_ANEW]
+            await self._database.transact([*deletions, *notes])
+            return int(count)
+
+    async def snapshots(self, room: str) -> list[Snapshot]:
+        """Return a room's snapshots; see ``Store.snapshots``."""
+        with self._translated(room):
+            rows = await self._fetch(queries.SNAPSHOTS, room)
+        return [Snapshot(seq, at, size, bool(sound)) for seq, at, size, sound in rows]
+
+    async def base(self, room: str, seq: int) -> Base:
+        """Return the newest sound snapshot up to an update; see ``Store.base``."""
+        with self._translated(room):
+            rows = await self._fetch(queries.BASE, room, seq)
+        return Base(*rows[0]) if rows else Base(0, None)
 
     async def rooms(self) -> list[RoomRow]:
         """Return all rooms; see ``Store.rooms``."""
         with self._translated():
-            return [RoomRow(*row) for row in await self._reads.execute_fetchall(queries.ROOMS)]
+            return [RoomRow(*row) for row in await self._fetch(queries.ROOMS)]
 
     async def _load(self, room: str, lineage: str) -> Loaded:
         rows = await self._rows(room, 0)
@@ -195,8 +217,19 @@ class SqliteStore:
         return assemble(room, lineage, rows, skipped=skipped)
 
     async def _rows(self, room: str, skip: int) -> list[Row]:
-        rows = await self._reads.execute_fetchall(queries.LOAD, (room, skip))
+        rows = await self._fetch(queries.LOAD, room, skip)
         return sorted((Row(*row) for row in rows), key=itemgetter(0, 1))
+
+    async def _page(self, query: str, room: str, after: int, limit: int) -> list[Any]:
+        """Return rows of a log, which have a sequence number, three more fields, and whether they are sound."""
+        with self._translated(room):
+            ((ended, begun),) = await self._fetch(queries.BOUNDS, room)  # first: what comes meanwhile is beyond it
+            rows = await self._fetch(query, room, after, max(limit, 0))
+        first = max(after, rows[0][5] if rows else begun, 0) + 1  # of what was retired meanwhile the rows know
+        check_log(room, first, ((row[0], row[4]) for row in rows))
+        if len(rows) < limit and ended >= first + len(rows):
+            raise missing(room, first + len(rows))
+        return rows
 
     async def _follow(self, tails: dict[str, _Tail], batch: Sequence[Append]) -> list[_Record]:
         """Return what to store of a batch, and note where rooms end after it. Raises SequenceError."""
@@ -209,50 +242,45 @@ class SqliteStore:
             records.append(_Record(tail.room, entry))
         return records
 
-    async def _last(self, room: str) -> int | None:
-        tail = await self._tail(room)
-        return None if tail is None else tail.last
+    def _forget(self, room: str) -> None:
+        self._tails.pop(room, None)
 
     async def _tail(self, room: str) -> _Tail | None:
-        rows = await self._writes.execute_fetchall(queries.LAST, (room,))
+        rows = await self._database.writes.execute_fetchall(queries.LAST, (room,))
         return next((_Tail(*row) for row in rows), None)
 
-    async def _connect(self, stack: AsyncExitStack) -> aiosqlite.Connection:
-        connection = await stack.enter_async_context(
-            aiosqlite.connect(self._path, isolation_level=None, timeout=BUSY_SECONDS, factory=_AtomicConnection)
-        )
-        await connection.create_function("comity_checksum", 5, checksum, deterministic=True)
-        return connection
 
-    async def _configure(self, writes: aiosqlite.Connection) -> None:
-        ((mode,),) = await writes.execute_fetchall("PRAGMA journal_mode = WAL")
-        if mode != "wal":
-            raise StoreUnwritableError(
-                "its file system cannot hold a write-ahead log",
-                subject=str(self._path),
-                remedy="put the data directory on a local disk",
-            )
-        await writes.execute(f"PRAGMA synchronous = {SYNCHRONOUS[self._durability]}")
-        await writes.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
-        # Read by macOS only, where fsync alone does not reach the platter.
-        await writes.execute(f"PRAGMA fullfsync = {self._durability == 'fsync'}")
+def _appending(records: list[_Record]) -> Iterator[Statement]:
+    """Return the statements that store records, and where the rooms' logs end then."""
+    for rows in _portions([_stored(record) for record in records]):
+        yield queries.append(len(rows)), list(chain.from_iterable(rows))
+    for rows in _portions([_ended(room, entry) for room, entry in dict(records).items()]):
+        yield queries.heads(len(rows)), list(chain.from_iterable(rows))
 
-    @property
-    def _writes(self) -> aiosqlite.Connection:
-        return self._opened()[0]
 
-    @property
-    def _reads(self) -> aiosqlite.Connection:
-        return self._opened()[1]
+def _replacing(name: str, tail: _Tail, records: Sequence[Record]) -> Iterator[Statement]:
+    """Return the statements that put records in place of others, and note when the last one was written."""
+    for record in records:
+        yield queries.REPLACE, _replaced(name, tail.room, record)
+        if record.seq == tail.last:
+            yield queries.heads(1), _ended(tail.room, record)
 
-    def _opened(self) -> tuple[aiosqlite.Connection, aiosqlite.Connection]:
-        if self._connections is None:
-            raise not_open(str(self._path))
-        return self._connections
 
-    @contextmanager
-    def _translated(self, room: str = "") -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise from_sqlite(error, self._path, room) from error
+def _portions(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield rows in as many as one statement takes."""
+    for at in range(0, len(rows), STATEMENT_ROWS):
+        yield rows[at : at + STATEMENT_ROWS]
+
+
+def _ended(room: int, entry: Append | Record) -> tuple[Any, ...]:
+    return room, entry.seq, entry.at, checksum(b"", entry.seq, b"", room, b"%d" % entry.at)
+
+
+def _stored(record: _Record) -> tuple[Any, ...]:
+    (name, seq, update, author, at), room = record.entry, record.room
+    return room, seq, at, checksum(name.encode(), seq, author.encode(), at, update), author, update
+
+
+def _replaced(name: str, room: int, record: Record) -> tuple[Any, ...]:
+    seq, update, author, at = record
+    return room, seq, update, checksum(name.encode(), seq, author.encode(), at, update), author, at

@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from comity.crdt_types.errors import ComityError, DrainingError, StorageError
+from comity.crdt_types.errors import ComityError, DrainingError, StartError, StorageError
 from comity.persistence.sqlite import SqliteStore
 from comity.persistence.store import Store
 
 from .auth import Policy
+from .backups import Backups
 from .hocuspocus.connection import ROUTE as HOCUSPOCUS_ROUTE
 from .hocuspocus.connection import HocuspocusConnection
 from .monitoring.metrics import Metrics
@@ -34,18 +35,28 @@ class App:
     Args:
         settings: the server's settings.
         store: where rooms are kept; by default a SQLite file in the settings' data directory.
+
+    Raises: StartError, for a store and ``backup_dir`` at once.
     """
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.settings: Final = settings
-        self.archive: Final = Archive(store or SqliteStore(settings.data / DATABASE, durability=settings.durability))
+        database = settings.data / DATABASE
+        if store is not None and settings.backup_dir is not None:
+            raise StartError(
+                "backups are taken of the server's own database file, and this server has another store",
+                remedy="set no backup_dir",
+            )
+        self.archive: Final = Archive(store or SqliteStore(database, durability=settings.durability))
         self.hub: Final = Hub(self.archive, settings)
         self.gate: Final = Gate(settings, self.hub.refusals, self.hub.closes)
         self._policy = Policy(settings.anyone)
         self._doorkeeper = doorkeeper(settings.host, settings.origins, insecure=settings.insecure)
         self._pulse = Pulse()
         self._connections: set[Connection | HocuspocusConnection] = set()
-        self._pages = Pages(self.hub, self._policy, Metrics(self.hub, self._pulse, self._connections))
+        self.backups: Final = Backups(self.archive, database, settings)
+        metrics = Metrics(self.hub, self._pulse, self._connections, self.backups)
+        self._pages = Pages(self.hub, self._policy, metrics)
         self._left = asyncio.Event()
         self._stack = AsyncExitStack()
 
@@ -55,6 +66,7 @@ class App:
             await stack.enter_async_context(self.archive)
             await stack.enter_async_context(self.hub)
             await stack.enter_async_context(self._pulse)
+            await stack.enter_async_context(self.backups)
             self._stack = stack.pop_all()
         self._pages.is_open = True
         return self
@@ -91,7 +103,8 @@ class App:
         for connection in self._connections:
             connection.notify(error)
         try:
-            await self.archive.flush()
+            if self.archive.failed is None:  # else nothing is on its way to the disk
+                await self.archive.flush()
         except StorageError as failure:
             self.dismiss(failure)
             raise
@@ -103,9 +116,9 @@ class App:
         for connection in self._connections:
             connection.fail(error)
 
-    async def wait_failed(self) -> StorageError:
+    async def wait_stopped(self) -> StorageError:
         """Wait for a failure that the server cannot go on after."""
-        return await self.archive.wait_failed()
+        return await self.archive.wait_stopped()
 
     async def empty(self) -> None:
         """Wait until no WebSocket is being served."""

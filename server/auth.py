@@ -9,6 +9,8 @@ Anyone = Literal["write", "read", "nothing"]
 
 # Names go into the log with every update and into every Welcome.
 MAX_NAME: Final = 100
+# Between the names of those whose edits one version holds, which cannot be told apart; no name has it.
+JOINT: Final = "\n"
 
 
 class Action(StrEnum):

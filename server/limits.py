@@ -94,6 +94,16 @@ class Allowance:
         if self._bytes < 0:
             self._draw()
 
+    def owe(self, size: int) -> float:
+        """Count the bytes of an answer that is given in any case; return in how many seconds it is made up for."""
+        self._bytes -= size
+        if self._bytes >= 0:
+            return 0.0
+        owed, self._bytes = -self._bytes, 0.0
+        for limit in self._byte_limits:
+            limit.bucket.take(owed)
+        return max((limit.bucket.wait() for limit in self._byte_limits if limit.bucket.level() <= 0), default=0.0)
+
     def _draw(self) -> None:
         if self._left < 0:
             amount = _draw(self._limits, -self._left, self._lease)

@@ -101,6 +101,7 @@ class Pages:
     async def _rooms(self, _request: Request) -> JSONResponse:
         try:
             rows = await self._hub.archive.rooms()
+            branches = await self._hub.history.branches.all()
         except StorageError as error:
             return JSONResponse({"error": str(error)}, error.http_status)
         listed: dict[str, dict[str, Any]] = {
@@ -124,6 +125,10 @@ class Pages:
             )
             if room.updated is not None:
                 known["updated"] = room.updated
+            if room.contents.damage is not None:
+                known["damage"] = str(room.contents.damage)
+        for name in listed.keys() & branches.keys():
+            listed[name].update(parent=branches[name].parent, branch=branches[name].name)
         return JSONResponse({"rooms": [listed[name] for name in sorted(listed) if self._may_read(name)]})
 
     def _may_read(self, room: str) -> bool:

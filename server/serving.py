@@ -161,7 +161,7 @@ def _catch_signals() -> asyncio.Event:
 async def _end(app: App, asked: asyncio.Event) -> StorageError | None:
     """Wait for the end: a signal, or the failure that is returned."""
     waiting = asyncio.create_task(asked.wait())
-    failing = asyncio.create_task(app.wait_failed())
+    failing = asyncio.create_task(app.wait_stopped())
     try:
         await asyncio.wait((waiting, failing), return_when=asyncio.FIRST_COMPLETED)
         return failing.result() if failing.done() else None

@@ -82,6 +82,21 @@ REQUEST_SECONDS: Final = 10.0
 REQUEST_BYTES: Final = 64 * KIB
 # For good: history is what makes edits attributable and reversible.
 HISTORY_DAYS: Final = None
+# By themselves none are made: what is worth a name, people know best.
+CHECKPOINT_MINUTES: Final = None
+CHECKPOINT_CHANGES: Final = None
+# As many as one looks through for the moment before something went wrong.
+CHECKPOINT_KEEP: Final = 10
+# Where backups go is for the operator to choose: on the same disk they are of little use.
+BACKUP_DIR: Final = None
+# What a lost disk may cost at most, where replicas do not bring it back.
+BACKUP_HOURS: Final = 24.0
+# Restoring reads a full backup and all since: a week of them is still read in one go.
+BACKUP_FULL_DAYS: Final = 7.0
+# A month of weeks: what was broken without being noticed is mostly noticed by then.
+BACKUP_KEEP: Final = 4
+# A conversation that is taken up again after a weekend, or a holiday week.
+SESSION_TTL_HOURS: Final = 7.0 * 24
 # A quiet server: what an operator must act on, nothing per message.
 LOG_LEVEL: Final = "warning"
 
@@ -192,7 +207,49 @@ class Settings(BaseSettings):
     history_days: float | None = Field(
         default=HISTORY_DAYS,
         gt=0,
-        description="Days that updates folded into snapshots are kept; unset keeps them for good.",
+        description="Days of history kept of shared rooms and those of no tier; unset keeps it for good.",
+    )
+    session_history_days: float | None = Field(
+        default=HISTORY_DAYS,
+        gt=0,
+        description="Days of history kept of session rooms, while they live; unset keeps it for good.",
+    )
+    local_history_days: float | None = Field(
+        default=HISTORY_DAYS, gt=0, description="Days of history kept of local rooms; unset keeps it for good."
+    )
+    persistent_history_days: float | None = Field(
+        default=HISTORY_DAYS, gt=0, description="Days of history kept of persistent rooms; unset keeps it for good."
+    )
+    checkpoint_minutes: float | None = Field(
+        default=CHECKPOINT_MINUTES,
+        gt=0,
+        description="Minutes after which a room that changed gets an automatic checkpoint; unset is never.",
+    )
+    checkpoint_changes: int | None = Field(
+        default=CHECKPOINT_CHANGES,
+        ge=1,
+        description="Versions after which a room gets an automatic checkpoint; unset is never.",
+    )
+    checkpoint_at_end: bool = Field(
+        default=False, description="Make an automatic checkpoint when the last one who was in a room has left."
+    )
+    checkpoint_keep: int = Field(
+        default=CHECKPOINT_KEEP, ge=1, description="Automatic checkpoints that each room keeps: the newest."
+    )
+    backup_dir: Path | None = Field(
+        default=BACKUP_DIR, description="Directory that backups are written to by themselves; unset is never."
+    )
+    backup_hours: float = Field(default=BACKUP_HOURS, gt=0, description="Hours between two backups.")
+    backup_full_days: float = Field(
+        default=BACKUP_FULL_DAYS, ge=0, description="Days after which a backup is full again; 0 makes every one full."
+    )
+    backup_keep: int = Field(
+        default=BACKUP_KEEP, ge=1, description="Full backups that are kept, with those that build on them."
+    )
+    session_ttl_hours: float = Field(
+        default=SESSION_TTL_HOURS,
+        ge=0,
+        description="Hours without an edit and without anybody there after which a session room is erased; 0 is never.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default=LOG_LEVEL, description="The least severe messages to log."

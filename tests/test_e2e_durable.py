@@ -1,21 +1,23 @@
-"""What the server acknowledged survives its being killed; `python -m benchmarks.crash` does this a hundred times."""
+"""What the server acknowledged survives its death and failing disks; `python -m benchmarks.crash` does more of this."""
 
 from pathlib import Path
 
 import pytest
 
 import comity
-from benchmarks.crash import Load, run
+from benchmarks.crash import Mode, run
+from benchmarks.witnesses import Load
 from tests.support.server import running_server
 
-ROUNDS = 5
+ROUNDS = 3
 VISITS = 10
 
 
 @pytest.mark.timeout(180)
-async def test_no_acknowledged_edit_is_missing_after_the_server_was_killed_under_load(tmp_path: Path) -> None:
-    result = await run(ROUNDS, tmp_path / "data")
-    assert result.missing == set()
+@pytest.mark.parametrize("mode", Mode)
+async def test_no_acknowledged_edit_is_missing_after(tmp_path: Path, mode: Mode) -> None:
+    result = await run(ROUNDS, tmp_path, [mode])
+    assert (result.missing, result.damaged, result.unread) == (set(), [], set())
     assert result.acknowledged > 20 * ROUNDS
     assert result.heard > 20 * ROUNDS
 

@@ -1,7 +1,7 @@
-"""The journal reports in order, after the commit, and after a failure never again."""
+"""The journal reports in order, after the commit, and nothing that the store failed to take."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comity.persistence import journal as journal_module
-from comity.persistence.errors import SequenceError, StoreError, StoreFullError
+from comity.persistence import pace
+from comity.persistence.errors import SequenceError, StoreError, StoreFullError, StoreUnwritableError
 from comity.persistence.journal import ENTRY_BYTES, Journal
 from comity.persistence.memory import MemoryStore
 from comity.persistence.records import Append
 from comity.persistence.sqlite import SqliteStore
+from comity.persistence.store import Store
+from tests.support.gated import FaultyStore
 from tests.support.stores import fill, tail
 from tests.support.waiting import eventually
 
@@ -40,19 +43,20 @@ class GatedStore(MemoryStore):
         self.commits.append(len(batch))
 
 
-class FailingStore(MemoryStore):
-    """A memory store with space for a number of commits."""
+class Watch:
+    """What the owner of a journal is told."""
 
-    def __init__(self, commits: int, error: Exception) -> None:
-        super().__init__()
-        self.commits = commits
-        self.error = error
+    def __init__(self) -> None:
+        self.faults: list[tuple[StoreError, dict[str, int]]] = []
+        self.recoveries: list[bool] = []
 
-    async def append(self, batch: Sequence[Append]) -> None:
-        if not self.commits:
-            raise self.error
-        self.commits -= 1
-        await super().append(batch)
+    def journal(self, store: Store) -> Journal:
+        """Return a journal that tells this."""
+        return Journal(
+            store,
+            on_fault=lambda error, ends: self.faults.append((error, ends)),
+            on_recovery=self.recoveries.append,
+        )
 
 
 def entry(seq: int, update: bytes = b"x") -> Append:
@@ -212,57 +216,178 @@ async def test_leaving_with_an_error_commits_everything_too(tmp_path: Path) -> N
         assert await tail(store, "room") == (b"1",)
 
 
-async def append_past_a_failure(journal: Journal, reported: list[int]) -> None:
+async def append_past_a_failure(journal: Journal, store: FaultyStore, error: Exception, reported: list[int]) -> None:
     """Append two updates that are stored and others that are not, in every way that there is."""
-    async with journal:
-        waiting = asyncio.create_task(journal.wait_failed())
-        for seq in (1, 2):
-            journal.append(entry(seq), partial(reported.append, seq))
-            await journal.flush()
-        for seq in (3, 4):
-            journal.append(entry(seq), partial(reported.append, seq))
-        journal.barrier(partial(reported.append, -1))
-        await asyncio.wait_for(waiting, PATIENCE)
+    for seq in (1, 2):
+        journal.append(entry(seq), partial(reported.append, seq))
+        await journal.flush()
+    store.error = error
+    for seq in (3, 4):
+        journal.append(entry(seq), partial(reported.append, seq))
+    journal.barrier(partial(reported.append, -1))
+    with pytest.raises(StoreError):
+        await journal.flush()
+    assert journal.full
+    with pytest.raises(StoreError):
+        await journal.ready()
+    with pytest.raises(StoreError):
         journal.append(entry(5), partial(reported.append, 5))
-        journal.barrier(partial(reported.append, -2))
-        assert journal.full
-        for refused in (journal.flush(), journal.ready()):
-            with pytest.raises(StoreError):
-                await refused
 
 
-@pytest.mark.parametrize("error", [StoreFullError("disk full"), RuntimeError("out of order")])
-async def test_nothing_is_reported_after_a_failure(error: Exception) -> None:
+async def test_nothing_is_reported_after_a_failure_that_is_not_the_store_s() -> None:
     reported: list[int] = []
-    async with FailingStore(2, error) as store:
-        store.commits += 1
+    error = RuntimeError("out of order")
+    async with FaultyStore() as store:
         await fill(store, "room")
         journal = Journal(store)
+
+        async def use() -> None:
+            async with journal:
+                await append_past_a_failure(journal, store, error, reported)
+                journal.barrier(partial(reported.append, -2))
+                with pytest.raises(StoreError):
+                    await journal.flush()
+
         with pytest.raises(StoreError) as raised:
-            await append_past_a_failure(journal, reported)
+            await use()
         assert reported == [1, 2]
-        failure = await journal.wait_failed()
-        assert failure is journal.failed is raised.value
-        assert failure is error or failure.__cause__ is error
+        assert raised.value is journal.failed is await journal.wait_stopped()
+        assert raised.value.__cause__ is error
         assert await tail(store, "room") == (b"x", b"x")
+
+
+async def test_a_fault_drops_what_waits_until_the_store_recovers() -> None:
+    reported: list[int] = []
+    error = StoreFullError("disk full")
+    watch = Watch()
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with watch.journal(store) as journal:
+            await append_past_a_failure(journal, store, error, reported)
+            assert (journal.failed, journal.faults, watch.faults) == (error, 1, [(error, {"room": 2})])
+            journal.barrier(partial(reported.append, -2))  # of what can be read everything is committed
+            store.error = None
+            await eventually(lambda: journal.failed is None)
+            assert (watch.recoveries, journal.epoch, journal.pending_bytes) == ([False], 2, 0)
+            journal.append(entry(3), partial(reported.append, 3))
+            await journal.ready()
+            await journal.flush()
+        assert reported == [1, 2, -2, 3]
+        assert await tail(store, "room") == (b"x",) * 3
+
+
+async def test_a_fault_is_told_before_anybody_learns_of_it() -> None:
+    told: list[str] = []
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with Journal(store, on_fault=lambda _error, _ends: told.append("owner")) as journal:
+
+            async def wait(work: Awaitable[None]) -> None:
+                with pytest.raises(StoreFullError):
+                    await work
+                told.append("waiting")
+
+            store.error = StoreFullError("disk full")
+            journal.append(entry(1), nothing)
+            await wait(journal.flush())
+    assert told == ["owner", "waiting"]
+
+
+async def test_a_fault_that_is_over_at_once_reaches_those_who_wait() -> None:
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            store.fail(StoreFullError("disk full"), once=True)
+            journal.append(entry(1), nothing)
+            with pytest.raises(StoreFullError):
+                await asyncio.wait_for(journal.flush(), PATIENCE)
+            await eventually(lambda: journal.failed is None)
+            await asyncio.wait_for(journal.ready(), PATIENCE)
+            journal.append(entry(1), nothing)
+        assert await tail(store, "room") == (b"x",)
+
+
+async def test_a_fault_takes_what_came_during_the_commit_with_it() -> None:
+    reported: list[int] = []
+    watch = Watch()
+    async with GatedStore() as store:
+        await fill_open(store)
+        async with watch.journal(store) as journal:
+            journal.append(entry(7), partial(reported.append, 7))
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            journal.append(Append("other", 1, b"x", "planner", 1), partial(reported.append, 1))
+            journal.barrier(partial(reported.append, -1))
+            journal.soon(partial(reported.append, 0))  # a turn is taken whatever happens: it has something to clear up
+            store.gate.set()
+            await eventually(lambda: watch.recoveries)
+        assert reported == [0]
+        assert [ends for _, ends in watch.faults] == [{"room": 6, "other": 0}]
+
+
+async def test_a_fault_is_tried_again_and_again_and_tells_the_last_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "FIRST_PROBE", 0.001)
+    monkeypatch.setattr(journal_module, "LONGEST_PROBE", 0.002)
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            store.error = StoreFullError("disk full")
+            journal.append(entry(1), nothing)
+            await eventually(lambda: store.probes >= 3)
+            store.error = StoreUnwritableError("gone")
+            await eventually(lambda: journal.failed is store.error)
+            assert journal.faults == 1
+            store.error = None
+            await eventually(lambda: journal.failed is None)
+
+
+async def test_a_fault_of_another_write_is_one_of_the_journal_if_it_has_nothing_to_commit() -> None:
+    doubt = StoreFullError("disk full")
+    watch = Watch()
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with watch.journal(store) as journal:
+            journal.append(entry(1), nothing)
+            journal.doubt(doubt)  # which the commit refutes
+            await journal.flush()
+            assert journal.failed is None
+            journal.doubt(doubt)
+            await eventually(lambda: watch.faults == [(doubt, {})])
+            await eventually(lambda: watch.recoveries == [False])
+
+
+async def test_leaving_during_a_fault_waits_for_nothing() -> None:
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with asyncio.timeout(PATIENCE), Journal(store) as journal:
+            store.error = StoreFullError("disk full")
+            journal.append(entry(1), nothing)
+            await eventually(lambda: journal.failed)
+
+
+async def test_leaving_that_cannot_commit_raises_why() -> None:
+    async with FaultyStore() as store:
+        await fill(store, "room")
+
+        async def leave() -> None:
+            async with Journal(store) as journal:
+                journal.append(entry(1), nothing)
+                store.error = StoreFullError("disk full")
+
+        with pytest.raises(StoreFullError):
+            await asyncio.wait_for(leave(), PATIENCE)
 
 
 async def test_a_failure_reaches_those_who_wait() -> None:
     async with GatedStore() as store:
         await fill_open(store)
-
-        async def wait_for_a_failure() -> None:
-            async with Journal(store, max_pending_bytes=0) as journal:
-                journal.append(entry(7), nothing)
-                waiting = [asyncio.create_task(wait) for wait in (journal.flush(), journal.ready())]
-                await asyncio.wait_for(store.arrived.wait(), PATIENCE)
-                assert not any(task.done() for task in waiting)
-                store.gate.set()
-                outcomes = await asyncio.gather(*waiting, return_exceptions=True)
-                assert outcomes == [journal.failed] * 2
-
-        with pytest.raises(SequenceError):
-            await wait_for_a_failure()
+        async with Journal(store, max_pending_bytes=0) as journal:
+            journal.append(entry(7), nothing)
+            waiting = [asyncio.create_task(wait) for wait in (journal.flush(), journal.ready())]
+            await asyncio.wait_for(store.arrived.wait(), PATIENCE)
+            assert not any(task.done() for task in waiting)
+            store.gate.set()
+            outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [SequenceError] * 2
 
 
 async def test_ready_holds_back_until_there_is_room() -> None:
@@ -336,7 +461,7 @@ async def test_leaving_that_is_cancelled_reports_nothing_more() -> None:
         with pytest.raises(asyncio.CancelledError):
             await leaving
         assert reported == []
-        assert isinstance(await journal.wait_failed(), StoreError)
+        assert isinstance(await journal.wait_stopped(), StoreError)
 
 
 async def test_a_callback_that_fails_takes_nothing_from_the_others() -> None:
@@ -364,7 +489,7 @@ async def test_a_callback_that_fails_like_an_engine_leaves_nobody_waiting() -> N
     async def use(journal: Journal) -> None:
         async with journal:
             journal.append(entry(1), fail)
-            await asyncio.wait_for(journal.wait_failed(), PATIENCE)
+            await asyncio.wait_for(journal.wait_stopped(), PATIENCE)
 
     async with MemoryStore() as store:
         await fill(store, "room")
@@ -463,8 +588,8 @@ async def test_journal_takes_turns_only_when_it_commits() -> None:
 async def test_journal_gathers_no_longer_than_until_all_have_come_who_wait(
     clients: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "INTERVAL", 1000.0)
-    monkeypatch.setattr(journal_module, "MAX_INTERVAL", 1000.0)
+    monkeypatch.setattr(pace, "INTERVAL", 1000.0)
+    monkeypatch.setattr(pace, "MAX_INTERVAL", 1000.0)
     async with gated() as store:
         async with asyncio.timeout(PATIENCE), Journal(store) as journal:
             room = Room(journal)
@@ -482,8 +607,8 @@ async def test_journal_gathers_no_longer_than_until_all_have_come_who_wait(
 
 
 async def test_journal_gathers_while_fewer_come_than_lately_did(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal_module, "INTERVAL", 1000.0)
-    monkeypatch.setattr(journal_module, "MAX_INTERVAL", 1000.0)
+    monkeypatch.setattr(pace, "INTERVAL", 1000.0)
+    monkeypatch.setattr(pace, "MAX_INTERVAL", 1000.0)
     async with gated() as store:
         async with Journal(store) as journal, asyncio.TaskGroup() as tasks:
             room = Room(journal)
@@ -516,16 +641,66 @@ async def test_journal_counts_what_turns_will_append_as_pending() -> None:
 
 
 async def test_journal_that_failed_still_takes_turns() -> None:
-    async with FailingStore(0, StoreFullError("no space", subject="disk")) as store:
-        await store.create("room", "lineage", 1)
-        with pytest.raises(StoreFullError):
-            await take_turns_past_a_failure(Journal(store))
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        async with Journal(store) as journal:
+            taken = asyncio.Event()
+            store.error = StoreFullError("no space", subject="disk")
+            journal.soon(lambda: journal.append(entry(1), nothing))
+            await eventually(lambda: journal.failed)
+            journal.soon(taken.set)  # or rooms would wait for their turn for good
+            await asyncio.wait_for(taken.wait(), PATIENCE)
 
 
-async def take_turns_past_a_failure(journal: Journal) -> None:
-    async with journal:
-        taken = asyncio.Event()
-        journal.soon(lambda: journal.append(entry(1), nothing))
-        await asyncio.wait_for(journal.wait_failed(), PATIENCE)
-        journal.soon(taken.set)  # or rooms would wait for their turn for good
-        await asyncio.wait_for(taken.wait(), PATIENCE)
+class Writer:
+    """What appends to a room, and looks at the store where it was dropped."""
+
+    def __init__(self, store: FaultyStore) -> None:
+        self._store = store
+        self.seq = 0
+        self.reported: list[int] = []
+        self.journal = Journal(store, on_fault=self._forget, on_recovery=self._look)
+
+    def append(self) -> None:
+        if self.journal.failed is None:
+            self.seq += 1
+            self.journal.append(entry(self.seq, b"%d" % self.seq), partial(self.reported.append, self.seq))
+
+    def _forget(self, _error: StoreError, _ends: dict[str, int]) -> None:
+        self.seq = self._store.last("room")
+
+    def _look(self, is_other: bool) -> None:
+        assert not is_other
+        self.seq = self._store.last("room")
+
+
+@given(
+    steps=st.lists(st.sampled_from(["append", "barrier", "turn", "fault", "late fault", "blink", "mend"]), max_size=40)
+)
+async def test_everything_reported_is_stored_whatever_fails(steps: list[str]) -> None:
+    async with FaultyStore() as store:
+        await fill(store, "room")
+        writer = Writer(store)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(journal_module, "FIRST_PROBE", 0)
+            async with writer.journal as journal:
+                for step in steps:
+                    if step == "append":
+                        writer.append()
+                    elif step == "barrier":
+                        journal.barrier(nothing)
+                    elif step == "mend":
+                        store.error = None
+                    elif step != "turn":
+                        store.fail(StoreFullError("full"), lands=step == "late fault", once=step == "blink")
+                    await asyncio.sleep(0)
+                store.error = None
+                await eventually(lambda: journal.failed is None)
+                await asyncio.gather(journal.flush(), return_exceptions=True)  # a fault may have been left to come
+                await eventually(lambda: journal.failed is None)
+                writer.append()
+                await journal.flush()
+            assert writer.reported == sorted(set(writer.reported))
+            assert writer.reported[-1] == writer.seq
+            stored = await tail(store, "room")
+            assert stored == tuple(b"%d" % seq for seq in range(1, writer.seq + 1))

@@ -28,7 +28,7 @@ from comity.crdt_types.errors import (
     StorageError,
 )
 from comity.crdt_types.wire import UPDATE, Update, encode_sync
-from comity.persistence.errors import StoreError
+from comity.persistence.errors import StoreFullError
 from comity.persistence.memory import MemoryStore
 from comity.persistence.records import Append
 from comity.server.app import App
@@ -36,6 +36,7 @@ from comity.server.dropin import WebsocketServer, YRoom, exception_logger, webso
 from comity.server.settings import Settings
 from tests.support.asgi import opened, provided_at, raw, served
 from tests.support.channels import Line
+from tests.support.gated import FaultyStore
 from tests.support.optional import ROOT
 from tests.support.raw import raw_client
 from tests.support.server import START_SECONDS, in_process_server
@@ -62,14 +63,14 @@ def asgi(server: WebsocketServer, **options: Any) -> ASGIServer:
     return ASGIServer(server, **options)  # type: ignore[arg-type]
 
 
-class FailingStore(MemoryStore):
-    """A store that can run full."""
+class BreakingStore(MemoryStore):
+    """A store that can break in a way that nobody expects."""
 
-    is_full = False
+    is_broken = False
 
     async def append(self, batch: Sequence[Append]) -> None:
-        if self.is_full:
-            raise StoreError("the disk is full", subject="memory store")
+        if self.is_broken:
+            raise RuntimeError("a store that broke")
         await super().append(batch)
 
 
@@ -497,7 +498,7 @@ async def test_stopping_sends_clients_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_handled", [True, False])
 @pytest.mark.parametrize("owns", [True, False])
-async def test_when_the_disk_fails_everyone_is_sent_away(
+async def test_when_storing_stops_for_good_everyone_is_sent_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owns: bool, is_handled: bool
 ) -> None:
     told: list[Exception] = []
@@ -506,7 +507,7 @@ async def test_when_the_disk_fails_everyone_is_sent_away(
         told.append(error)
         return is_handled
 
-    store = FailingStore()
+    store = BreakingStore()
     app = App(Settings(data=tmp_path), store)
     monkeypatch.setattr(websocketserver, "App", lambda _settings: app)
     if not owns:
@@ -515,33 +516,50 @@ async def test_when_the_disk_fails_everyone_is_sent_away(
     await server.__aenter__()
     async with served(asgi(server)) as url, raw(f"{url}/notes") as client:
         await client.sync()
-        store.is_full = True
+        store.is_broken = True
         await client.edit("lost")
         await client.closed()
         assert app.hub.is_draining == owns
-    with pytest.raises(StorageError, match="disk is full") if owns else nullcontext():
+    with pytest.raises(StorageError, match="a store that broke") if owns else nullcontext():
         await server.__aexit__(None, None, None)
     if not owns:
-        with pytest.raises(StorageError, match="disk is full"):
+        with pytest.raises(StorageError, match="a store that broke"):
             await app.__aexit__(None, None, None)
     assert [type(error) for error in told] == [StorageError]
 
 
 @pytest.mark.parametrize("is_handled", [True, False])
-async def test_starting_ends_when_the_disk_fails(tmp_path: Path, is_handled: bool) -> None:
-    store = FailingStore()
+async def test_starting_ends_when_storing_stops_for_good(tmp_path: Path, is_handled: bool) -> None:
+    store = BreakingStore()
     app = App(Settings(data=tmp_path), store)
     await app.__aenter__()
     server = WebsocketServer(app=app, exception_handler=lambda *_: is_handled)
     running = asyncio.create_task(server.start())
     await server.started.wait()
-    store.is_full = True
+    store.is_broken = True
     write((await server.get_room("/notes")).ydoc, "lost")
-    with nullcontext() if is_handled else pytest.raises(StorageError, match="disk is full"):
+    with nullcontext() if is_handled else pytest.raises(StorageError, match="a store that broke"):
         await running
     assert not server.running
-    with pytest.raises(StorageError, match="disk is full"):
+    with pytest.raises(StorageError, match="a store that broke"):
         await app.__aexit__(None, None, None)
+
+
+async def test_edits_made_in_this_process_outlive_a_fault_of_the_disk(tmp_path: Path) -> None:
+    store = FaultyStore()
+    async with App(Settings(data=tmp_path), store) as app:
+        server = WebsocketServer(app=app, exception_handler=exception_logger)
+        async with server, served(asgi(server)) as url:
+            room = await server.get_room("/notes")
+            write(room.ydoc, "kept ")
+            assert await read(f"{url}/notes", "kept ") == "kept "
+            store.error = StoreFullError("the disk is full", subject="memory store")
+            write(room.ydoc, "too")
+            await eventually(lambda: app.archive.failed)
+            assert await read(f"{url}/notes") == "kept "
+            store.error = None
+            assert await read(f"{url}/notes", "kept too") == "kept too"
+        assert server.rooms == {}
 
 
 async def test_the_example_of_the_page_runs(tmp_path: Path) -> None:

@@ -17,13 +17,29 @@ import psutil
 import pycrdt
 import pytest
 
-from comity.crdt_types.wire import STEP1, UPDATE, Presence, QueryAwareness, encode, encode_awareness, encode_sync
+import comity
+from comity import Counter, State
+from comity.crdt_types.wire import (
+    STEP1,
+    STEP2,
+    UPDATE,
+    Notice,
+    Presence,
+    QueryAwareness,
+    encode,
+    encode_awareness,
+    encode_sync,
+)
+from comity.persistence import journal
+from comity.persistence.errors import StoreFullError
 from comity.persistence.memory import MemoryStore
+from comity.server.rooms import archive
 from comity.server.rooms.document import Document
 from tests.support.arena import Arena, arena
 from tests.support.bare import BINARY, CLOSE, PING, BareSocket, bare_socket, frame, upgrade
+from tests.support.gated import FaultyStore, GatedStore
 from tests.support.raw import RawClient, raw_client
-from tests.support.server import in_process_server, running_server
+from tests.support.server import ServerHere, in_process_server, running_server
 from tests.support.waiting import eventually
 
 MIB: Final = 1024 * 1024
@@ -272,3 +288,234 @@ async def _pinged(client: RawClient) -> None:
     """Return when the server has had time to ping, and to miss an answer."""
     await asyncio.sleep(0.4)
     assert client.close_code is None
+
+
+# A store that fails -------------------------------------------------------------------------------------------------
+
+FULL: Final = StoreFullError("database or disk is full", subject="comity.sqlite3")
+
+
+async def _recovered(server: ServerHere, store: FaultyStore) -> None:
+    store.error = None
+    await eventually(lambda: server.app.archive.failed is None)
+
+
+async def _joins(server: ServerHere, room: str) -> str:
+    """Return what somebody who comes in now is given."""
+    async with raw_client(server.url, room, answers=False) as client:
+        return (await client.sync()).value()
+
+
+@pytest.mark.parametrize("lands", [False, True])
+async def test_faults_of_the_store_end_who_writes_and_nobody_else(tmp_path: Path, lands: bool) -> None:
+    store = FaultyStore()
+    async with (
+        in_process_server(tmp_path, store) as server,
+        raw_client(server.url, "x", answers=False) as writer,
+        raw_client(server.url, "x", answers=False) as reader,
+    ):
+        await asyncio.gather(writer.sync(), reader.sync())
+        await writer.edit("kept ")
+        await writer.durable()
+        store.fail(FULL, lands=lands)
+        await writer.edit("refused")
+        assert await writer.closed() == 4503
+        assert "full" in writer.close_reason
+        assert [frame.retry_after for frame in writer.frames if isinstance(frame, Notice)] == [archive.RETRY_SECONDS]
+        assert writer.acknowledged == 1
+        assert await _joins(server, "x") == "kept "  # what failed is not told of even where it is on disk
+        async with raw_client(server.url, "x") as again:
+            await again.sync()
+            await again.edit("refused too")
+            assert await again.closed() == 4503
+        assert reader.value() == "kept "
+        await _recovered(server, store)
+        async with raw_client(server.url, "x", answers=False) as back:
+            await back.update(writer.doc.get_update(), STEP2)
+            await back.durable()
+        assert await _joins(server, "x") == "kept refused"
+        await reader.until(lambda: reader.value() == "kept refused")
+        loaded = await store.load("x")
+        assert loaded is not None
+        assert loaded.seq == server.hub.rooms[0].seq == 2
+
+
+async def test_faults_of_the_store_let_pass_what_brings_nothing(tmp_path: Path) -> None:
+    store = FaultyStore()
+    async with (
+        in_process_server(tmp_path, store) as server,
+        raw_client(server.url, "x", answers=False) as client,
+        raw_client(server.url, "y", answers=False) as other,
+    ):
+        await asyncio.gather(client.sync(), other.sync())
+        await client.edit("x" * 100)
+        del client.text[10:]
+        await client.update(client.doc.get_update())
+        await client.durable()
+        store.error = FULL
+        await other.edit("refused")
+        assert await other.closed() == 4503
+        for update in (client.doc.get_update(), b"\x00\x00", client.doc.get_update(client.doc.get_state())):
+            await client.update(update, STEP2)
+        await client.durable()
+        del client.text[5:]
+        await client.update(client.doc.get_update())
+        assert await client.closed() == 4503
+        assert client.acknowledged == client.sent - 1
+        await _recovered(server, store)
+
+
+async def test_faults_of_the_store_are_noticed_by_a_room_that_it_cannot_create(tmp_path: Path) -> None:
+    store = FaultyStore()
+    store.error = FULL
+    async with in_process_server(tmp_path, store) as server:
+        async with raw_client(server.url, "new") as client:
+            await client.sync()
+            await client.edit("refused")
+            assert await client.closed() == 4503
+        await eventually(lambda: server.app.archive.failed)
+        assert await _joins(server, "new") == ""
+        await _recovered(server, store)
+        async with raw_client(server.url, "new") as back:
+            await back.edit("kept")
+            await back.durable()
+
+
+async def test_faults_of_the_store_keep_from_readers_what_was_on_its_way(tmp_path: Path) -> None:
+    store = GatedStore()
+    async with (
+        in_process_server(tmp_path, store) as server,
+        raw_client(server.url, "x", answers=False) as writer,
+        raw_client(server.url, "x", answers=False) as reader,
+    ):
+        await asyncio.gather(writer.sync(), reader.sync())
+        await writer.edit("kept ")
+        await writer.durable()
+        async with store.held():
+            await writer.edit("lost")
+            await eventually(lambda: not server.hub.rooms[0].is_committed)
+            reader.is_synced = False
+            await reader.send(encode_sync(STEP1, b"\x00"))  # its answer waits for the commit, which fails
+            await eventually(lambda: server.hub.tallies.of("x").syncs == 3)
+            store.error = FULL
+        assert await writer.closed() == 4503
+        await reader.until(lambda: reader.is_synced)
+        assert reader.value() == "kept "
+        assert await _joins(server, "x") == "kept "
+
+
+async def test_faults_of_the_store_drop_what_came_of_somebody_who_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = GatedStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, "x", answers=False) as reader:
+        await reader.sync()
+        await reader.edit("kept ")
+        await reader.durable()
+        room = server.hub.rooms[0]
+        async with store.held():
+            await reader.edit("refused")
+            await eventually(lambda: not room.is_committed)
+            async with raw_client(server.url, "x", answers=False) as leaver:
+                await leaver.edit("lost")
+                await eventually(lambda: room.arriving)
+            await eventually(lambda: room.connections == 1)
+            store.error = FULL
+        assert await reader.closed() == 4503
+        assert await _joins(server, "x") == "kept "
+        store.error = None
+        await eventually(lambda: server.app.archive.failed is None)
+        assert await _joins(server, "x") == "kept "
+        assert room.seq == 1
+    assert "a turn of room" not in caplog.text  # nothing is tried that cannot be
+
+
+async def test_faults_of_the_store_let_nobody_have_what_was_loaded_before_them(tmp_path: Path) -> None:
+    store = GatedStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, "y", answers=False) as writer:
+        await writer.edit("kept")
+        await writer.durable()
+        store.loads.clear()
+        store.door.clear()
+        loading = asyncio.create_task(_joins(server, "x"))
+        await eventually(lambda: store.loads == ["x"])
+        store.error = FULL
+        await writer.edit("refused")
+        assert await writer.closed() == 4503
+        store.door.set()
+        assert await loading == ""
+        assert store.loads.count("x") >= 2
+
+
+async def test_faults_that_end_with_another_store_send_everyone_away(tmp_path: Path) -> None:
+    store = FaultyStore()
+    async with (
+        in_process_server(tmp_path, store) as server,
+        raw_client(server.url, "x", answers=False) as client,
+        raw_client(server.url, "y", answers=False) as other,
+    ):
+        await asyncio.gather(client.sync(), other.sync())
+        await client.edit("kept")
+        await client.durable()
+        store.fail(FULL, once=True)
+        store.is_other = True
+        await other.edit("refused")
+        assert await other.closed() == 4503
+        assert await client.closed() == 4503
+        assert await _joins(server, "x") == "kept"
+
+
+async def test_faults_of_the_store_do_not_hold_up_the_end(tmp_path: Path) -> None:
+    store = FaultyStore()
+    async with asyncio.timeout(10), in_process_server(tmp_path, store) as server, raw_client(server.url, "x") as client:
+        await client.edit("kept")
+        await client.durable()
+        store.error = FULL
+        await client.edit("refused")
+        await client.closed()
+
+
+class Tally(State):
+    done: Counter
+
+
+async def _add(state: Tally, count: int) -> None:
+    for _ in range(count):
+        state.done.add(1)
+        await asyncio.sleep(0.002)  # so that there are many turns, and faults between them
+
+
+async def _stumble(server: ServerHere, store: FaultyStore, working: asyncio.Future[Any]) -> int:
+    """Fail in every way, again and again, while there is work; return how often that was noticed."""
+    for lands, once in cycle([(False, False), (True, False), (False, True), (True, True)]):
+        if working.done():
+            break
+        store.fail(FULL, lands=lands, once=once)
+        await asyncio.sleep(0.02)  # nothing is waited for: it is the fault itself
+        await _recovered(server, store)
+        await asyncio.sleep(0.02)
+    return server.app.archive.faults
+
+
+async def test_faults_of_the_store_lose_no_edit_and_double_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "FIRST_PROBE", 0.005)
+    monkeypatch.setattr(archive, "RETRY_SECONDS", 0.01)
+    store = FaultyStore()
+    async with in_process_server(tmp_path, store) as server, AsyncExitStack() as stack:
+        clients = [comity.connect(server.url, agent=f"agent-{number}") for number in range(4)]
+        states = [await stack.enter_async_context(client.open("shared/tally", Tally)) for client in clients]
+        await asyncio.gather(*(state.durable() for state in states))
+        working = asyncio.ensure_future(asyncio.gather(*(_add(state, 500) for state in states)))
+        assert await _stumble(server, store, working) > 2
+        await asyncio.gather(*(state.durable() for state in states))
+        async with comity.connect(server.url).open("shared/tally", Tally) as reader:
+            await reader.synced()
+            assert reader.done.value == 2000
+    async with (
+        in_process_server(tmp_path, store) as server,
+        comity.connect(server.url).open("shared/tally", Tally) as reader,
+    ):
+        await reader.synced()
+        assert reader.done.value == 2000

@@ -40,6 +40,7 @@ from comity.crdt_types.wire import (
     encode_sync,
 )
 from comity.crdt_types.wire import encode as encode_frame
+from comity.persistence.errors import StoreFullError
 from comity.persistence.memory import MemoryStore
 from comity.server.app import App
 from comity.server.hocuspocus import connection as route
@@ -47,7 +48,7 @@ from comity.server.hocuspocus.channel import Channel
 from comity.server.settings import Settings
 from comity.server.transport import sockets
 from tests.support.asgi import served
-from tests.support.gated import GatedStore, SlowCreation
+from tests.support.gated import FaultyStore, GatedStore, SlowCreation
 from tests.support.hocuspocus import RawDocument, RawHocuspocus, connections, raw_hocuspocus
 from tests.support.raw import RawClient, raw_client
 from tests.support.server import ServerHere, in_process_server
@@ -574,6 +575,24 @@ async def test_hocuspocus_closes_the_socket_when_coming_back_would_mend_it(tmp_p
     async with in_process_server(tmp_path) as server, raw_hocuspocus(server.url) as client:
         await opened(client, "x")
         server.hub.rooms[0].fail(StorageError("the disk is full"))
+        assert await client.closed() == 4503
+
+
+async def test_hocuspocus_reads_on_while_nothing_can_be_stored(tmp_path: Path) -> None:
+    store = FaultyStore()
+    async with in_process_server(tmp_path, store) as server, raw_hocuspocus(server.url) as client:
+        document = await opened(client, "x")
+        await document.send(document.write("kept"))
+        await _all_told(server, client)
+        store.error = StoreFullError("full")
+        async with raw_hocuspocus(server.url) as writer:
+            refused = await opened(writer, "y")
+            await refused.send(refused.write("refused"))
+            assert await writer.closed() == 4503
+        assert await _status_of_sync(document)  # its answer brings nothing
+        async with raw_hocuspocus(server.url) as reader:
+            assert (await opened(reader, "x")).value() == "kept"
+        await document.send(document.write("refused"))
         assert await client.closed() == 4503
 
 

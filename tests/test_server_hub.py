@@ -97,14 +97,12 @@ async def test_hub_retires_history_only_when_told_to(tmp_path: Path) -> None:
             assert (len(await store.records("x")) == 3) is kept
 
 
-async def test_hub_refuses_a_room_that_is_damaged_and_serves_the_others(tmp_path: Path) -> None:
+async def test_hub_refuses_a_room_of_which_nothing_can_be_trusted_and_serves_the_others(tmp_path: Path) -> None:
     async with in_process_server(tmp_path) as server:
         await _write(server, "damaged", "hello")
         await _write(server, "sound", "hello")
     with sqlite3.connect(tmp_path / DATABASE) as database:
-        database.execute(
-            "UPDATE updates SET \"update\" = x'00' WHERE room = (SELECT id FROM rooms WHERE name = ?)", ("damaged",)
-        )
+        database.execute("UPDATE rooms SET lineage = 'another' WHERE name = 'damaged'")
     database.close()
     async with in_process_server(tmp_path) as server:
         async with raw_client(server.url, "damaged") as client:

@@ -228,7 +228,7 @@ async def test_input_that_costs_a_room_its_document_leaves_nothing_in_its_place(
             await client.send(encode_sync(UPDATE, PANIC))
             assert await client.closed() == 4400
         async with raw_client(server.url, "x") as late:  # has to wait for the document
-            snapshot = asyncio.create_task(Keeper(server.hub.archive, None).snapshot(room))
+            snapshot = asyncio.create_task(Keeper(server.hub.archive, {}).snapshot(room))
             await eventually(lambda: server.hub.opened["comity"] == 2)
             store.is_unreadable = True
             store.door.set()

@@ -21,7 +21,7 @@ from comity.persistence.journal import MAX_PENDING_BYTES
 from comity.persistence.memory import MemoryStore
 from comity.persistence.records import Append
 from comity.server.auth import ANONYMOUS, Principal
-from comity.server.limits import FEW_POOLS, Allowance, Allowances, Rates, TokenBucket
+from comity.server.limits import FEW_POOLS, Allowance, Allowances, Limit, Rates, TokenBucket
 from comity.server.rooms import volume
 from comity.server.rooms.volume import Volume
 from comity.server.transport.addresses import address_of
@@ -581,3 +581,14 @@ async def test_limits_count_a_room_name_that_is_too_long(tmp_path: Path) -> None
     async with in_process_server(tmp_path) as server, raw_client(server.url, "x" * 201) as client:
         assert await client.closed() == 4404
         assert server.hub.refusals == {"room_name_length": 1}
+
+
+def test_allowance_owes_for_answers_and_says_how_long() -> None:
+    clock = Clock()
+    bucket = TokenBucket(100, 200, clock)
+    allowance = Allowance((), (Limit("bytes", "bytes", bucket),))
+    assert allowance.owe(150) == 0.0
+    assert allowance.owe(250) == pytest.approx(3.0)  # 200 owed, and a second's worth
+    clock.now = 3.0
+    assert bucket.level() == pytest.approx(100.0)
+    assert allowance.owe(50) == 0.0

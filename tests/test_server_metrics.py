@@ -18,16 +18,16 @@ from prometheus_client.samples import Sample
 from websockets.asyncio.client import connect
 
 import comity
-from comity.crdt_types.errors import StorageError
 from comity.crdt_types.wire import Awareness, Presence, Reject, SyncStep2, Update, encode
 from comity.persistence.compaction import TAIL_FLOOR
-from comity.persistence.errors import StoreError
+from comity.persistence.errors import StoreError, StoreFullError
 from comity.persistence.memory import MemoryStore
-from comity.persistence.records import Append, Loaded
+from comity.persistence.records import Loaded
 from comity.server.monitoring import pulse
 from comity.server.monitoring.pulse import Pulse
 from comity.server.monitoring.tally import Histogram, Tallies, tier
 from comity.server.rooms.vetting import vet
+from tests.support.gated import FaultyStore
 from tests.support.optional import ROOT
 from tests.support.raw import RawClient, narrow_socket, raw_client
 from tests.support.server import ServerHere, in_process_server
@@ -402,10 +402,6 @@ class _FaultyStore(MemoryStore):
         self._may("snapshot")
         await super().snapshot(room, seq, state, at)
 
-    async def append(self, batch: Iterable[Append]) -> None:
-        self._may("append")
-        await super().append(list(batch))
-
 
 async def test_metrics_time_loads_and_snapshots_and_count_those_that_fail(tmp_path: Path) -> None:
     store = _FaultyStore()
@@ -459,22 +455,22 @@ async def test_metrics_count_rooms_that_are_loaded_anew_or_fail(
 
 
 async def test_metrics_tell_that_storage_has_failed(tmp_path: Path) -> None:
-    store, pages = _FaultyStore(), list[Scrape]()
-
-    async def fail() -> None:
-        async with in_process_server(tmp_path, store) as server, raw_client(server.url, "x", answers=False) as client:
-            await client.sync()
-            store.fails = frozenset({"append"})
-            await client.edit("never on disk")
-            await server.app.wait_failed()
-            pages.append(await _scrape(server))
-
-    with pytest.raises(StorageError, match="append"):
-        await fail()
-    (page,) = pages
-    assert page("storage_failed") == 1
-    assert page("commit_seconds_count") == 0
-    assert page.of("updates_received_total updates_stored_total acks_total", tier="other") == [1, 0, 0]
+    store = FaultyStore()
+    async with in_process_server(tmp_path, store) as server, raw_client(server.url, "x", answers=False) as client:
+        await client.sync()
+        await client.edit("on disk")
+        await client.durable()
+        store.error = StoreFullError("full")
+        await client.edit("never on disk")
+        await client.closed()
+        page = await _scrape(server)
+        store.error = None
+        await eventually(lambda: not server.app.archive.failed)
+        after = await _scrape(server)
+    names = "updates_received_total updates_stored_total acks_total"
+    assert page.of("storage_failed storage_faults_total commit_seconds_count") == [1, 1, 1]
+    assert page.of(names, tier="other") == [2, 1, 1]
+    assert after.of("storage_failed storage_faults_total") == [0, 1]
 
 
 # Under load

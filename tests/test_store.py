@@ -9,20 +9,21 @@ from comity.persistence.errors import CorruptRecordError, StoreError
 from comity.persistence.memory import MemoryStore
 from comity.persistence.sqlite import SqliteStore
 from comity.persistence.store import Store
+from tests.support.store_history import HistoryAcceptance
 from tests.support.stores import StoreAcceptance
 
 
-class TestMemoryStore(StoreAcceptance):
+class TestMemoryStore(StoreAcceptance, HistoryAcceptance):
     def make(self, directory: Path) -> Store:
         return MemoryStore()
 
 
-class TestSqliteStore(StoreAcceptance):
+class TestSqliteStore(StoreAcceptance, HistoryAcceptance):
     def make(self, directory: Path) -> Store:
         return SqliteStore(directory / "comity.db")
 
 
-class TestSqliteStoreWithoutFsync(StoreAcceptance):
+class TestSqliteStoreWithoutFsync(StoreAcceptance, HistoryAcceptance):
     def make(self, directory: Path) -> Store:
         return SqliteStore(directory / "comity.db", durability="os")
 

@@ -5,20 +5,23 @@ import os
 import sqlite3
 import sys
 from asyncio.subprocess import PIPE
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
 from comity.persistence.errors import (
     NewerDatabaseError,
+    SequenceError,
     StoreError,
     StoreFullError,
     StoreInUseError,
     StoreUnwritableError,
 )
+from comity.persistence.records import Checkpoint
 from comity.persistence.schema import APPLICATION_ID, migrations
 from comity.persistence.sqlite import SqliteStore
+from comity.persistence.verify import verify
 from tests.support.disks import read_only, small_disk
 from tests.support.optional import ROOT
 from tests.support.stores import appends, fill, tail
@@ -192,6 +195,56 @@ async def test_a_batch_that_cannot_be_stored_does_not_count(tmp_path: Path) -> N
         assert await tail(store, "room") == (b"one", b"two")
 
 
+# At the second of some portions.
+HALT = """
+    CREATE TRIGGER halt AFTER DELETE ON updates WHEN old.seq = 8000 BEGIN SELECT raise(ABORT, 'halt'); END"""
+
+
+async def _folded(store: SqliteStore) -> None:
+    await fill(store, "room", *([b"x"] * 12_000))
+    for seq in (11_999, 12_000):
+        await store.snapshot("room", seq, b"state", 1)
+
+
+async def test_a_log_that_is_being_retired_can_be_read_and_keeps_its_checkpoints(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "comity.db", durability="os") as store:
+        await _folded(store)
+        retiring = asyncio.create_task(store.retire("room", 20_000, 100))
+        seq = 1
+        while not retiring.done():
+            assert len(await store.records("room", limit=1)) == 1
+            with suppress(SequenceError):
+                await store.add_checkpoint("room", Checkpoint(str(seq), seq, "manual", "", 1, ""))
+            seq += 500
+        begins = (await store.versions("room", limit=1))[0].seq - 1
+        assert begins + await retiring in (begins, 2 * begins)
+        assert all(each.seq >= begins for each in await store.checkpoints("room"))
+
+
+async def test_a_log_whose_retiring_was_interrupted_is_sound(tmp_path: Path) -> None:
+    path = tmp_path / "comity.db"
+    async with SqliteStore(path, durability="os") as store:
+        await _folded(store)
+        execute(path, HALT)
+        with pytest.raises(StoreError, match="halt"):
+            await store.retire("room", 20_000, 100)
+    report = verify(path)
+    assert report.is_sound
+    assert report.rooms[0].records == 1
+    assert _rows(path) > 1
+    async with SqliteStore(path, durability="os") as store:
+        assert [record.seq for record in await store.records("room")] == [12_000]
+        assert await store.version_at("room", 1) == 12_000
+        execute(path, "DROP TRIGGER halt")
+        await store.scrub()
+        assert _rows(path) == 1
+
+
+def _rows(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM updates").fetchone()[0])
+
+
 async def test_a_large_log_is_retired_in_steps(tmp_path: Path) -> None:
     async with SqliteStore(tmp_path / "comity.db", durability="os") as store:
         await fill(store, "room", *([b"x"] * 12_000))
@@ -199,3 +252,17 @@ async def test_a_large_log_is_retired_in_steps(tmp_path: Path) -> None:
         await store.snapshot("room", 12_000, b"state", 1)
         assert await store.retire("room", 20_000, 100) == 11_999
         assert [record.seq for record in await store.records("room")] == [12_000]
+
+
+async def test_a_room_erased_while_others_are_written_begins_anew(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "comity.db", durability="os") as store:
+        await fill(store, "erased", b"1")
+        await fill(store, "other")
+        erasing = asyncio.create_task(store.erase("erased", b"", 1))
+        seq = 0
+        while not erasing.done():
+            seq += 1
+            await store.append(appends("other", seq, b"x"))
+        await erasing
+        await fill(store, "erased", b"anew")
+        assert await tail(store, "erased") == (b"anew",)

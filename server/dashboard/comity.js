@@ -8715,6 +8715,8 @@ var RoomNotFoundError = class extends RoomError {
 };
 var LineageError = class extends RoomError {
 };
+var ErasedError = class extends RoomError {
+};
 var OverloadError = class extends ComityError {
 };
 var DrainingError = class extends OverloadError {
@@ -8725,6 +8727,7 @@ var TooFastError = class extends OverloadError {
 };
 var ConnectionFailedError = class extends ComityError {
 };
+var ERASED = 4410;
 var BY_CLOSE_CODE = {
   1009: TooLargeError,
   // the standard's own, of a transport that read no further
@@ -8733,6 +8736,7 @@ var BY_CLOSE_CODE = {
   4403: ForbiddenError,
   4404: RoomNotFoundError,
   4409: LineageError,
+  [ERASED]: ErasedError,
   4413: TooLargeError,
   4503: DrainingError,
   4508: TooSlowError,
@@ -10399,13 +10403,16 @@ var FIELDS = {
     principal: "string",
     access: "list of strings",
     limits: "map",
-    server: "string"
+    server: "string",
+    erased: "list of strings",
+    redactions: "integer"
   },
   ack: { n: "integer" },
   reject: { n: "integer", code: "integer", reason: "string", retry_after: "number or null" },
   notice: { code: "integer", text: "string", retry_after: "number or null" },
   token: { token: "string" }
 };
+var USUAL = { retry_after: null, erased: [], redactions: 0 };
 var readControl = (decoder2) => {
   const kind = KINDS[readVarUint(decoder2)];
   const fields = decode(readTailAsUint8Array(decoder2));
@@ -10415,7 +10422,7 @@ var checked = (kind, fields) => {
   if (!isObject2(fields)) throw new Error(`a ${kind} frame that is not a map`);
   const frame = { kind };
   for (const [name, check] of Object.entries(FIELDS[kind])) {
-    const value = name === "retry_after" ? fields[name] ?? null : fields[name];
+    const value = fields[name] ?? USUAL[name];
     if (!CHECKS[check](value)) throw new Error(`field ${name} of a ${kind} frame is not a ${check}`);
     frame[name] = value;
   }
@@ -10665,6 +10672,13 @@ var Uplink = class {
   inherit(count) {
     this.number += count;
   }
+  /** Give up everything that is not acknowledged. */
+  giveUp() {
+    this.acknowledged = this.number;
+    this.flights = [];
+    this.turn = [];
+    this.heldSince = null;
+  }
   /** Forget a connection, and what was on its way. */
   reset() {
     this.vector = null;
@@ -10867,6 +10881,8 @@ var Connection = class extends ObservableV2 {
     this.mustReset = false;
     this.isResetting = false;
     this.isOther = false;
+    this.isErased = false;
+    this.redactions = 0;
     this.roomLineage = null;
     this.asked = null;
     this.awaitsWelcome = false;
@@ -10916,7 +10932,7 @@ var Connection = class extends ObservableV2 {
       opened: (isComity) => this.onOpen(isComity),
       received: (bytes2) => this.onMessage(bytes2),
       closed: () => this.onClose(),
-      refused: (refusal) => this.emit("refused", [refusal]),
+      refused: (refusal) => this.onRefused(refusal),
       ask: () => this.sendStep1(),
       ticked: () => this.uplink?.flushHeld()
     };
@@ -10966,6 +10982,18 @@ var Connection = class extends ObservableV2 {
     }
     this.setStatus("offline");
     this.emit("closed", []);
+  }
+  /** @param {Refusal} refusal */
+  onRefused(refusal) {
+    if (refusal.code === ERASED) this.forget();
+    this.emit("refused", [refusal]);
+  }
+  /** Put an empty document in place of this one, whose room was erased. */
+  forget() {
+    this.isErased = true;
+    this.roomLineage = null;
+    this.redactions = 0;
+    this.replaceDocument(encodeStateAsUpdate(new Doc()));
   }
   startSync() {
     this.sendStep1();
@@ -11039,6 +11067,8 @@ var Connection = class extends ObservableV2 {
   /** @param {Welcome} welcome */
   takeWelcome(welcome) {
     this.isOther = this.hasMet && this.lineage !== welcome.lineage;
+    this.isErased = this.hasMet && welcome.erased.includes(this.lineage ?? "");
+    this.redactions = welcome.redactions;
     if (!this.hasMet) this.lineage = welcome.lineage;
     this.isResetting = this.mustReset || this.isOther;
     this.presenceLimit = welcome.limits.presence ?? Infinity;

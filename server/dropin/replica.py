@@ -154,7 +154,7 @@ class Replica:
             await self._moved.wait()
 
     def _is_hopeful(self) -> bool:
-        return self._runner is not None and not self._runner.done() and self._hub.archive.failed is None
+        return self._runner is not None and not self._runner.done() and not self._hub.archive.has_stopped
 
     async def _close(self) -> None:
         runner, self._runner = self._runner, None
@@ -175,13 +175,14 @@ class Replica:
                 if not self._joined.is_set() or self._is_final(error):
                     raise
                 self._tell(error)
+                self._pause = max(self._pause, error.retry_after or 0)
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause, MAX_REJOIN_SECONDS)
 
     def _is_final(self, error: ComityError) -> bool:
         if is_permanent(error.close_code) or isinstance(error, EngineError):
             return True
-        return self._hub.is_draining or self._hub.archive.failed is not None
+        return self._hub.is_draining or self._hub.archive.has_stopped
 
     def _ended(self, runner: asyncio.Task[None]) -> None:
         self._moved.set()

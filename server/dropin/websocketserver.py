@@ -266,7 +266,7 @@ class WebsocketServer:
 
     async def _watch(self) -> None:
         """Send everyone away when nothing can be stored any more."""
-        error = await self._app.wait_failed()
+        error = await self._app.wait_stopped()
         self._failure = None if self._is_handled(error) else error
         if self._owns_app:
             self._app.dismiss(error)

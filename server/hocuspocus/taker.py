@@ -9,7 +9,6 @@ from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.varint import read_bytes
 from comity.crdt_types.wire import AWARENESS, STEP1, STEP2, SYNC, UPDATE, document_update, encode_sync
 
-from ..rooms.gaps import holds
 from ..rooms.outbox import Outbox
 from ..rooms.room import Room
 from ..rooms.vetting import vet
@@ -95,9 +94,7 @@ class Taker:
         else:
             vet(update)
         await self._room.sound()
-        document = self._room.contents.document
-        state = document.state_vector()
-        return holds(update, state, document.diff(state))
+        return not self._room.lacks(update)
 
     def _take_other(self, data: bytes) -> None:
         match decode(data):

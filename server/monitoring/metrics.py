@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from comity import __version__
 
+from ..backups import Backups
 from ..rooms.hub import Hub
 from ..rooms.room import Room
 from .pulse import Pulse
@@ -51,6 +52,7 @@ _COUNTERS: Final = (
     _Row("room_failures", "Rooms that ended with an error.", "failed_rooms"),
     _Row("room_load_failures", "Rooms that could not be loaded.", "failed_loads"),
     _Row("snapshot_failures", "Snapshots that could not be stored.", "failed_snapshots"),
+    _Row("snapshots_passed_over", "Damaged snapshots passed over when a room was loaded.", "passed_snapshots"),
 )
 
 _HISTOGRAMS: Final = (
@@ -64,6 +66,7 @@ _HISTOGRAMS: Final = (
 # In the order of what ``_standing_of`` returns.
 _GAUGES: Final = (
     ("rooms", "Rooms in memory."),
+    ("rooms_damaged", "Rooms in memory that are damaged, and can only be read."),
     ("members", "Places taken in rooms."),
     ("updates_waiting", "Updates that wait for others which they build on."),
     ("outbox_bytes", "Bytes that wait for readers."),
@@ -94,11 +97,12 @@ class Metrics:
         hub: the rooms.
         pulse: how late the event loop is.
         connections: those that are open.
+        backups: those that the server takes by itself.
     """
 
-    def __init__(self, hub: Hub, pulse: Pulse, connections: Iterable[Connected]) -> None:
+    def __init__(self, hub: Hub, pulse: Pulse, connections: Iterable[Connected], backups: Backups) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Comity(hub, pulse, connections))
+        self._registry.register(_Comity(hub, pulse, connections, backups))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -127,10 +131,11 @@ class _One(NamedTuple):
 
 
 class _Comity(Collector):
-    def __init__(self, hub: Hub, pulse: Pulse, connections: Iterable[Connected]) -> None:
+    def __init__(self, hub: Hub, pulse: Pulse, connections: Iterable[Connected], backups: Backups) -> None:
         self._hub = hub
         self._pulse = pulse
         self._connections = connections
+        self._backups = backups
 
     def collect(self) -> Iterator[Metric]:
         """Return every metric as it stands."""
@@ -138,6 +143,7 @@ class _Comity(Collector):
         yield from self._standing()
         yield from self._stored()
         yield from self._connected()
+        yield from self._backed_up()
         yield _histogram("loop_lag_seconds", "How late the event loop ran a timer.", self._pulse.lags)
         build = GaugeMetricFamily("comity_build_info", "What is running.", labels=("version",))
         build.add_metric((__version__,), 1)
@@ -176,9 +182,15 @@ class _Comity(Collector):
         archive = self._hub.archive
         yield GaugeMetricFamily("comity_journal_pending_bytes", "What waits for the disk.", archive.pending_bytes)
         failed = archive.failed is not None
-        yield GaugeMetricFamily("comity_storage_failed", "1 once nothing can be stored any more.", int(failed))
+        yield GaugeMetricFamily("comity_storage_failed", "1 while nothing can be stored.", int(failed))
+        yield CounterMetricFamily("comity_storage_faults", "Times that storing began to fail.", archive.faults)
         yield _histogram("commit_seconds", "How long a commit took.", archive.commit_seconds)
         yield _histogram("commit_updates", "How many updates a commit held.", archive.commit_updates)
+
+    def _backed_up(self) -> Iterator[Metric]:
+        last, failures = self._backups.last_success, self._backups.failures
+        yield GaugeMetricFamily("comity_backup_last_success_seconds", "When the last whole backup was taken.", last)
+        yield CounterMetricFamily("comity_backup_failures", "Backups that failed, or are not whole.", failures)
 
     def _connected(self) -> Iterator[Metric]:
         hub = self._hub
@@ -198,7 +210,7 @@ def _standing_of(room: Room) -> tuple[int, ...]:
     for member in members:
         queued += member.outbox.queued_bytes
         behind += member.outbox.is_behind
-    return 1, len(members), room.waiting, queued, behind, room.roster.count
+    return 1, room.contents.damage is not None, len(members), room.waiting, queued, behind, room.roster.count
 
 
 def _counter(name: str, text: str, label: str, counts: Counter[str] | Counter[int]) -> Metric:

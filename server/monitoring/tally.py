@@ -61,6 +61,7 @@ class Tally:
         "held",
         "lags",
         "load_seconds",
+        "passed_snapshots",
         "presence_bytes",
         "presence_deliveries",
         "presence_received",
@@ -92,6 +93,7 @@ class Tally:
         self.presence_received = self.presence_told = 0
         self.presence_deliveries = self.presence_bytes = 0
         self.reloads = self.failed_rooms = self.failed_loads = self.failed_snapshots = 0
+        self.passed_snapshots = 0  # damaged, and passed over when a room was loaded
         self.turn_seconds: Final = Histogram(SECONDS)
         self.ack_seconds: Final = Histogram(SECONDS)  # from the beginning of a turn until it was on disk and told
         self.load_seconds: Final = Histogram(SECONDS)

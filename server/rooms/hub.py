@@ -4,19 +4,25 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Collection, Coroutine
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
 from comity.crdt_types.errors import ComityError, DrainingError, OverloadError, RoomNotFoundError, StorageError
+from comity.persistence.compaction import due
 
+from ..history.automatic import Automatic, Plan
+from ..history.person import redactions
+from ..history.service import History
 from ..limits import Allowances, Rates
-from ..monitoring.tally import Tallies
+from ..monitoring.tally import OTHER, Tallies
 from ..settings import Settings
-from .archive import Archive
+from .archive import RETRY_SECONDS, Archive
+from .buried import buried
 from .contents import Contents
-from .document import Document, restored
+from .loading import load
+from .member import Member
 from .presence import Roster
 from .room import Room
 from .upkeep import Keeper
@@ -36,6 +42,9 @@ class Hub:
     Args:
         archive: an open archive.
         settings: the server's settings.
+
+    Attributes:
+        history: what the rooms were.
     """
 
     def __init__(self, archive: Archive, settings: Settings) -> None:
@@ -47,15 +56,21 @@ class Hub:
         self.refusals: Counter[str] = Counter()  # what was turned away, by limit
         self.tallies: Final = Tallies()
         self.allowances: Final = _allowances(settings)
-        self._keeper = Keeper(archive, settings.history_days)
+        self.history: Final = History(self)
+        self._automatic = Automatic(archive, self.history.checkpoints, _plan(settings), self._spawn)
+        self._keeper = Keeper(archive, _history_days(settings))
         self._rooms: dict[str, Room] = {}
         self._loading: dict[str, asyncio.Task[Room]] = {}
         self._visits: Counter[str] = Counter()
+        self._withdrawn: dict[str, asyncio.Event] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        archive.on_fault, archive.on_recovery = self._interrupt, self._resume
 
     async def __aenter__(self) -> Self:
-        """Begin."""
+        """Begin; what an erasure left half done is finished first."""
+        await self.history.redaction.resume()
+        self._spawn(self.history.expiry.run())
         return self
 
     async def __aexit__(
@@ -91,11 +106,35 @@ class Hub:
             self._visits[name] -= 1
             if not self._visits[name]:
                 del self._visits[name]
-                self._unload_later(name, self.settings.idle_seconds)
+                self._left(name)
+
+    @asynccontextmanager
+    async def withdrawn(self, name: str, error: ComityError, spared: Member | None = None) -> AsyncGenerator[None]:
+        """Keep a room out of memory while the context lasts, with all of it on disk.
+
+        Whoever is in it, but for one who may be spared, is sent away with an error; whoever comes waits for the end of
+        the context.
+
+        Raises: what ``visit`` raises.
+        """
+        self._check(name)
+        await self._returned(name)
+        self._withdrawn[name] = returned = asyncio.Event()
+        try:
+            await self._withdraw(name, error, spared)
+            yield
+        finally:
+            del self._withdrawn[name]
+            returned.set()
+
+    def is_visited(self, name: str) -> bool:
+        """Tell whether somebody is in a room."""
+        return name in self._visits
 
     def drain(self) -> None:
         """Take nobody in any more, and unload nothing but by ending."""
         self.is_draining = True
+        self._automatic.close()
         for timer in self._timers.values():
             timer.cancel()
 
@@ -120,7 +159,25 @@ class Hub:
                 limit="room_name_length" if name.isprintable() and name else "",
             )
 
+    async def _returned(self, name: str) -> None:
+        """Wait until a room is not withdrawn."""
+        while name in self._withdrawn:
+            await self._withdrawn[name].wait()
+
+    async def _withdraw(self, name: str, error: ComityError, spared: Member | None) -> None:
+        if name in self._loading:
+            await asyncio.wait((self._loading[name],))
+        await self.archive.flush()  # before anybody is sent away for nothing
+        room = self._rooms.pop(name, None)
+        if room is None:
+            return
+        room.fail(error, spared)
+        while self._keeper.is_busy(room):  # noqa: ASYNC110  # nobody tells when a snapshot is taken
+            await asyncio.sleep(UNLOAD_PAUSE)
+        await self.archive.flush()
+
     async def _room(self, name: str) -> Room:
+        await self._returned(name)
         room = self._rooms.get(name)
         if room is not None and room.failure is None:
             return room
@@ -142,26 +199,35 @@ class Hub:
     async def _load(self, name: str) -> Room:
         await self._make_space()
         if name in self._rooms:
-            await self.archive.flush()  # a room that failed may have left updates on their way to the disk
-        loaded = await self.archive.load(name)
-        if loaded is None:
-            contents = Contents(secrets.token_hex(8), Document())
-        else:
-            contents = Contents(
-                loaded.lineage,
-                await restored(name, loaded),
-                seq=loaded.seq,
-                is_stored=True,
-                snapshot_bytes=len(loaded.snapshot or b""),
-                tail_bytes=loaded.tail_bytes,
-                tail_updates=len(loaded.tail),
-            )
+            with suppress(StorageError):  # a room that failed may have left updates on their way to the disk
+                await self.archive.flush()
+        stored = await load(self.archive, name)
+        lineage = secrets.token_hex(8) if stored is None else stored.loaded.lineage
+        contents = Contents(name, lineage, buried(await self.archive.tombstones(name)))
+        contents.fill(stored)
+        contents.redactions = 0 if stored is None else await self._redactions(name)
+        self._tell_damage(name, contents, 0 if stored is None else stored.loaded.passed)
         bound = contents.snapshot_bytes + contents.tail_bytes
         contents.volume = Volume(self.settings.max_document, bound)
         self._rooms[name] = room = self._open(name, contents)
         if name not in self._visits:  # everybody who asked for it has gone meanwhile
             self._unload_later(name, self.settings.idle_seconds)
         return room
+
+    async def _redactions(self, name: str) -> int:
+        try:
+            return await redactions(self.archive, name)
+        except StorageError as error:  # no reason not to read the room
+            logger.error("replicas are not told what to forget: %s", error)
+            return 0
+
+    def _tell_damage(self, name: str, contents: Contents, passed: int) -> None:
+        """Log and count what is damaged of a room that was loaded."""
+        if contents.damage is not None:
+            logger.error("%s; it can be read up to there, and not written", contents.damage)
+        if passed:
+            self.tallies.of(name).passed_snapshots += passed
+            logger.warning("room %r: %d damaged snapshots were passed over: run comity verify", name, passed)
 
     def _check_space(self) -> None:
         limit = self.settings.max_rooms
@@ -187,11 +253,32 @@ class Hub:
         settings = self.settings
         roster = Roster(max_bytes=settings.presence_bytes, max_entries=settings.presence_entries)
         tally = self.tallies.of(name)
-        return Room(name, contents, self.archive, roster, tally, spawn=self._spawn, on_due=self._snapshot_soon)
+        return Room(name, contents, self.archive, roster, tally, spawn=self._spawn, on_told=self._told)
 
-    def _snapshot_soon(self, room: Room) -> None:
-        if not self._keeper.is_busy(room):
+    def _interrupt(self, error: StorageError) -> None:
+        """Let every room forget what could not be stored."""
+        for room in self.rooms:
+            room.interrupt(error)
+
+    def _resume(self, is_other: bool, doubtful: Collection[str]) -> None:
+        """Look again at rooms whose last updates may be in the store after all, or at all rooms if it is another."""
+        for room in self.rooms:
+            if room.failure is None and is_other:
+                room.fail(_replaced())
+            elif room.failure is None and room.name in doubtful:
+                room.renew()
+
+    def _told(self, room: Room) -> None:
+        contents = room.contents
+        if due(contents.tail_bytes, contents.snapshot_bytes) and not self._keeper.is_busy(room):
             self._spawn(self._keeper.snapshot(room))
+        self._automatic.told(room)
+
+    def _left(self, name: str) -> None:
+        """Note that nobody is in a room any more."""
+        self._unload_later(name, self.settings.idle_seconds)
+        if name in self._rooms and not self.is_draining:
+            self._automatic.left(self._rooms[name])
 
     async def _rest(self) -> None:
         for room in self.rooms:
@@ -210,7 +297,8 @@ class Hub:
             self._spawn(self._unload(self._rooms[name]))
 
     async def _unload(self, room: Room) -> None:
-        await self._keeper.rest(room)
+        with suppress(StorageError):  # what was dropped then is no reason to keep the room
+            await self._keeper.rest(room)
         # Asked again after every await: somebody may have come meanwhile.
         if self._rooms.get(room.name) is not room or room.name in self._visits:
             return
@@ -239,4 +327,27 @@ def _allowances(settings: Settings) -> Allowances:
     return Allowances(
         Rates(settings.connection_messages, settings.connection_bytes, seconds, least),
         Rates(settings.principal_messages, settings.principal_bytes, seconds, least),
+    )
+
+
+def _history_days(settings: Settings) -> dict[str, float | None]:
+    return {
+        "shared": settings.history_days,
+        OTHER: settings.history_days,
+        "session": settings.session_history_days,
+        "local": settings.local_history_days,
+        "persistent": settings.persistent_history_days,
+    }
+
+
+def _replaced() -> StorageError:
+    return StorageError("another database was put in place", remedy="come back", retry_after=RETRY_SECONDS)
+
+
+def _plan(settings: Settings) -> Plan:
+    return Plan(
+        settings.checkpoint_minutes,
+        settings.checkpoint_changes,
+        settings.checkpoint_at_end,
+        settings.checkpoint_keep,
     )

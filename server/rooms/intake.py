@@ -6,11 +6,13 @@ from time import perf_counter
 from comity.crdt_types.errors import ComityError, EngineError, ProtocolError
 from comity.crdt_types.update import EMPTY_UPDATE
 
+from ..auth import JOINT
 from ..monitoring.tally import Tally
+from .buried import erased
 from .contents import Contents
 from .document import Document
 from .member import Arrival, Member
-from .turn import Turn
+from .turn import Change, Turn
 
 
 class Intake:
@@ -57,6 +59,7 @@ class Intake:
     def clear(self) -> None:
         """Forget what came."""
         self._inbox.clear()
+        self._suspects = 0
 
     def forget(self, member: Member) -> bool:
         """Let go of what a member that left had waiting; tell whether the document must be tidied of it."""
@@ -102,7 +105,7 @@ class Intake:
         document = self._contents.document
         batch = []
         for arrival in self._inbox:
-            if arrival.member.has_failed or not document.follows(arrival.sections):
+            if arrival.member.has_failed or not document.follows(arrival.sections) or self._is_buried(arrival):
                 break
             document.note(arrival.sections)
             batch.append(arrival)
@@ -119,9 +122,9 @@ class Intake:
             document.forget_notes()
             return
         self._suspects = 0
-        if change is not None:
-            turn.changes.append(change)
         is_lacking = change != update and document.lacks(update)
+        if change is not None:
+            turn.changes += [Change(_authors(batch), change)] if is_lacking else _shares(batch, change)
         if is_lacking:
             document.forget_notes()
         for arrival in batch:
@@ -141,6 +144,9 @@ class Intake:
 
     def _apply_next(self, turn: Turn, arrival: Arrival) -> None:
         member = arrival.member
+        if self._is_buried(arrival):
+            member.fail(erased(self._contents.name))
+            return
         try:
             if arrival.update != EMPTY_UPDATE and not self._apply(turn, arrival):
                 self._hold(arrival)
@@ -151,6 +157,10 @@ class Intake:
             member.fail(ProtocolError(error.what, subject=error.subject))
             raise
 
+    def _is_buried(self, arrival: Arrival) -> bool:
+        contents = self._contents
+        return bool(contents.buried) and contents.buried.returns(arrival.sections, contents.document)
+
     def _apply(self, turn: Turn, arrival: Arrival) -> bool:
         """Apply an update if it continues what is here; tell whether all of it is in the document then."""
         member, _, update, sections = arrival
@@ -159,7 +169,7 @@ class Intake:
             return False
         change = document.apply(update)
         if change is not None:
-            turn.changes.append(change)
+            turn.changes.append(Change(member.author, change))
             turn.sources.add(member)
         if change != update and document.lacks(update):
             self._is_littered = self._is_littered or member.has_left
@@ -199,3 +209,15 @@ class Intake:
         """Make the document anew without what waits in it for nobody: each such update slows every later one."""
         self._is_littered = False
         self._contents.document = Document([self._contents.document.state()])
+
+
+def _authors(batch: list[Arrival]) -> str:
+    """Return the names of those whose updates these are."""
+    return JOINT.join(sorted({arrival.member.author for arrival in batch}))
+
+
+def _shares(batch: list[Arrival], change: bytes) -> list[Change]:
+    """Return what each author of a batch changed, which all of it brought about."""
+    if len({arrival.member.author for arrival in batch}) == 1:
+        return [Change(batch[0].member.author, change)]
+    return [Change(arrival.member.author, arrival.update) for arrival in batch]

@@ -54,6 +54,11 @@ class Member:
         self._waiting: dict[int, Arrival | None] = {}  # by number; None once it is none to try again
         self._held_bytes = 0
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether every update that came is answered for, or known to be held."""
+        return self._settled == self._received
+
     def count(self) -> int:
         """Count one more document update and return its number."""
         self._received += 1
@@ -98,7 +103,7 @@ class Member:
     def settle(self, n: int) -> int:
         """Note that the updates up to n are on disk, but for those held; return how many that acknowledges."""
         self._settled = max(self._settled, n)
-        if self._all_settled is not None and self._settled == self._received:
+        if self._all_settled is not None and self.is_settled:
             self._all_settled.set()
         safe = min(self._settled, next(iter(self._waiting)) - 1) if self._waiting else self._settled
         if not self._acknowledges or safe <= self._acknowledged:
@@ -109,7 +114,7 @@ class Member:
 
     async def reject(self, error: ComityError) -> None:
         """Turn the next update down, once every one before it is acknowledged, turned down, or known to be held."""
-        while self._settled < self._received:
+        while not self.is_settled:
             self._all_settled = asyncio.Event()
             await self._all_settled.wait()
         self._settled = n = self.count()

@@ -3,32 +3,32 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
 import pycrdt
 
-from comity.crdt_types.errors import ComityError, EngineError, OverloadError, ProtocolError, mistake
+from comity.crdt_types.errors import ComityError, EngineError, OverloadError, ProtocolError, StorageError, mistake
 from comity.crdt_types.update import EMPTY_STATE_VECTOR
 from comity.crdt_types.wire import STEP2, UPDATE, Presence, encode_sync
-from comity.persistence.compaction import due
 
 from ..monitoring.tally import Tally
 from ..transport.sockets import Packet
 from .archive import Archive, now
 from .contents import Contents
-from .document import Document, is_engine_failure, restored
+from .document import Document, is_engine_failure
+from .gaps import holds
 from .intake import Intake
+from .loading import load
 from .member import Arrival, Member
 from .presence import Roster
-from .turn import Turn
+from .rounds import Rounds
+from .turn import Change, Turn
 from .vetting import Section
 
 logger = logging.getLogger(__name__)
-
-# Twenty times a second looks immediate to people, and makes the work of n clients' cursors n, not n squared, per tick.
-PRESENCE_INTERVAL: Final = 0.05
 
 
 class Room:
@@ -44,7 +44,7 @@ class Room:
         roster: its presence.
         tally: where it counts what happens.
         spawn: runs a coroutine that outlives the caller.
-        on_due: called when a snapshot is due.
+        on_told: called after what was committed in one turn has been told.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Room:
         tally: Tally,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], object],
-        on_due: Callable[["Room"], None],
+        on_told: Callable[["Room"], None],
     ) -> None:
         self.name: Final = name
         self.contents: Final = contents
@@ -66,7 +66,7 @@ class Room:
         self.updated: int | None = None  # when its last update was committed, in ms since the Unix epoch
         self._archive = archive
         self._spawn = spawn
-        self._on_due = on_due
+        self._on_told = on_told
         self._committed = contents.seq
         self._members: dict[Member, None] = {}
         self._intake = Intake(contents, tally)
@@ -75,8 +75,7 @@ class Room:
         self._sound.set()
         self._creating = asyncio.Lock()
         self._whole: Packet | None = None  # everything, until the next change
-        self._presence_timer: asyncio.TimerHandle | None = None
-        self._presence_sent = 0.0
+        self._rounds = Rounds(roster, self._members, tally)
 
     @property
     def lineage(self) -> str:
@@ -109,9 +108,19 @@ class Room:
         return self._intake.size
 
     @property
+    def refusal(self) -> StorageError | None:
+        """Why nothing new is taken in now, None if it is."""
+        return self.contents.damage or self._archive.failed
+
+    @property
+    def is_committed(self) -> bool:
+        """Whether everything applied is on disk."""
+        return self._committed == self.seq
+
+    @property
     def is_idle(self) -> bool:
         """Whether nobody is connected and nothing is under way."""
-        return not (self._members or self._intake or self._is_scheduled or self._committed < self.seq) and (
+        return not (self._members or self._intake or self._is_scheduled or not self.is_committed) and (
             self._sound.is_set() or self.failure is not None
         )
 
@@ -124,7 +133,7 @@ class Room:
         member.has_left = True
         self._members.pop(member, None)
         self.roster.leave(member.owner)
-        self._tell_presence_soon()
+        self._rounds.soon()
         if self._intake.forget(member):
             self._schedule()
 
@@ -147,7 +156,7 @@ class Room:
         """Take what a connection says about its presence. Raises TooLargeError."""
         self.tally.presence_received += 1
         self.roster.update(member.owner, entries)
-        self._tell_presence_soon()
+        self._rounds.soon()
 
     def measure(self) -> None:
         """Look how large the document is, unless that was done a moment ago; it must be sound."""
@@ -160,6 +169,12 @@ class Room:
     def diff(self, state_vector: bytes) -> bytes:
         """Return the update from a state vector to what is applied. Raises ProtocolError."""
         return self.contents.document.diff(state_vector)
+
+    def lacks(self, update: bytes) -> bool:
+        """Tell whether an update that was vetted and not applied would bring something new; the room must be sound."""
+        document = self.contents.document
+        state = document.state_vector()
+        return not holds(update, state, document.diff(state))
 
     def sync(self, state_vector: bytes) -> Packet:
         """Return the frame that answers a sync step 1; everyone who has nothing yet is sent the same one.
@@ -188,15 +203,41 @@ class Room:
 
     async def committed(self) -> None:
         """Wait until everything applied so far is on disk. Raises StorageError."""
-        await self._archive.flush()
+        if not self.is_committed:
+            await self._archive.flush()
 
-    def fail(self, error: ComityError) -> None:
-        """End the room: everyone is sent away, and it is loaded anew for whoever comes next."""
+    def fail(self, error: ComityError, spared: Member | None = None) -> None:
+        """End the room: everyone but one who may be spared is sent away; it is loaded anew for whoever comes next."""
         self.failure = error
         self.tally.failed_rooms += 1
         self._intake.clear()
         for member in self.members:
-            member.fail(error)
+            if member is not spared:
+                member.fail(error)
+
+    def interrupt(self, error: StorageError) -> None:
+        """Forget what the store failed to take, and end those who sent it; everyone else stays, and can read.
+
+        A reader that is behind may be owed something of that by number only, and has to come back as well.
+        """
+        is_ahead = not self.is_committed
+        for member in self.members:
+            if not member.is_settled or (is_ahead and member.outbox.is_behind):
+                member.fail(error)
+        self._intake.clear()
+        if is_ahead:
+            self.renew()
+
+    def renew(self) -> None:
+        """Load the document anew: what is here is not what the store holds, or must not be touched again."""
+        is_loading = not self._sound.is_set()
+        self.tally.reloads += not is_loading
+        self._sound.clear()
+        self._whole = None
+        self.contents.document = Document()  # tells no lies to those who read it meanwhile
+        self._intake.fail_waiting(OverloadError("the room is being loaded anew", subject=f"room {self.name!r}"))
+        if not is_loading:
+            self._spawn(self._reload())
 
     def _schedule(self) -> None:
         if self._sound.is_set() and not self._is_scheduled:
@@ -205,6 +246,11 @@ class Room:
 
     def _take_turn(self) -> None:
         self._is_scheduled = False
+        if self.failure is not None:  # who was spared may go on sending
+            self._intake.clear()
+            return
+        if not self._sound.is_set():  # there will be another turn once the document is loaded
+            return
         intake = self._intake
         turn = intake.begin()
         count, size = len(intake), intake.size
@@ -228,39 +274,46 @@ class Room:
         try:
             self._intake.apply(turn)
         except (EngineError, ProtocolError):
-            self._discard_document()
+            self.renew()
 
     def _fail_turn(self, turn: Turn) -> None:
         """Forget what a turn changed, which is not in the log, and end those whose next ack would cover it."""
         for member in {*turn.counts, *turn.sources, *self._intake.senders}:
             member.fail(mistake(f"room {self.name!r}"))
-        self._discard_document()
+        self.renew()
 
     def _journal(self, turn: Turn) -> None:
         if turn.changes:
             self._whole = None
-            changes = turn.changes
-            update = changes[0] if len(changes) == 1 else pycrdt.merge_updates(*changes)
-            seq = self.seq + 1
-            self._archive.append(self.name, seq, update, turn.author, partial(self._tell, turn, update, seq))
-            self.contents.seq = seq
-            self.contents.tail_bytes += len(update)
-            self.contents.tail_updates += 1
+            *before, last = turn.changes_by_author()
+            for change in before:
+                self._append(change, _pass)
+            update = turn.change() if before else last.update
+            self._append(last, partial(self._tell, turn, update, self.seq + 1))
         elif turn.counts or turn.placed:
             self._archive.barrier(partial(self._settle, turn))
 
+    def _append(self, change: Change, done: Callable[[], None]) -> None:
+        contents = self.contents
+        contents.seq += 1
+        contents.tail_bytes += len(change.update)
+        contents.tail_updates += 1
+        self._archive.append(self.name, contents.seq, change.update, change.author, done)
+
     def _tell(self, turn: Turn, update: bytes, seq: int) -> None:
-        packet = Packet(encode_sync(UPDATE, update))
-        sole = turn.sole_source
         self._settle(turn)  # first, so that an author's ack goes out together with what others wrote
+        self._broadcast(update, seq, turn.sole_source)
+        self._on_told(self)
+
+    def _broadcast(self, update: bytes, seq: int, sole: Member | None) -> None:
+        """Tell everyone but its sole source of an update that is on disk."""
+        packet = Packet(encode_sync(UPDATE, update))
         for member in self._members:
             if member is not sole:
                 member.outbox.put_update(packet, seq)
         self.tally.tell(len(update), len(packet.message), len(self._members) - (sole in self._members))
         self._committed = seq
         self.updated = now()
-        if due(self.contents.tail_bytes, self.contents.snapshot_bytes):
-            self._on_due(self)
 
     def _settle(self, turn: Turn) -> None:
         tally = self.tally
@@ -271,22 +324,9 @@ class Room:
             tally.acknowledge(member.settle(n))
         tally.ack_seconds.observe(perf_counter() - turn.began)
 
-    def _discard_document(self) -> None:
-        """Load the document anew: what the engine left behind when it failed must not be touched again."""
-        is_loading = not self._sound.is_set()
-        self.tally.reloads += not is_loading
-        self._sound.clear()
-        self._whole = None
-        self.contents.document = Document()  # tells no lies to those who read it meanwhile
-        self._intake.fail_waiting(OverloadError("the room is being loaded anew", subject=f"room {self.name!r}"))
-        if not is_loading:
-            self._spawn(self._reload())
-
     async def _reload(self) -> None:
         try:
-            await self._archive.flush()
-            loaded = await self._archive.load(self.name)
-            self.contents.document = Document() if loaded is None else await restored(self.name, loaded)
+            await self._load()
         except ComityError as error:
             self.fail(error)
         except Exception:
@@ -295,18 +335,26 @@ class Room:
         self._sound.set()
         self._schedule()
 
-    def _tell_presence_soon(self) -> None:
-        if self._presence_timer is None:
-            loop = asyncio.get_running_loop()
-            self._presence_timer = loop.call_at(self._presence_sent + PRESENCE_INTERVAL, self._tell_presence)
+    async def _load(self) -> None:
+        with suppress(StorageError):  # of what failed nothing is on its way any more
+            await self._archive.flush()
+        stored = await load(self._archive, self.name)
+        if stored is not None and stored.loaded.lineage != self.lineage:
+            raise StorageError("another history lies in its place", subject=f"room {self.name!r}", remedy="come back")
+        self.contents.fill(stored)
+        self._tell_unheard(() if stored is None else stored.loaded.tail)
 
-    def _tell_presence(self) -> None:
-        self._presence_timer = None
-        self._presence_sent = asyncio.get_running_loop().time()
-        clients = self.roster.take_dirty()
-        frame = self.roster.frame(clients)
-        if frame is not None:
-            packet = Packet(frame)
-            for member in self._members:
-                member.outbox.put_presence(packet, clients)
-            self.tally.present(len(frame), len(self._members))
+    def _tell_unheard(self, tail: tuple[bytes, ...]) -> None:
+        """Tell everyone of updates that are in the store after all, though storing them seemed to fail.
+
+        Raises: StorageError, if others are missing; everyone brings them back.
+        """
+        unheard = self.seq - self._committed
+        if not 0 <= unheard <= len(tail):
+            raise StorageError("the store lost its last updates", subject=f"room {self.name!r}", remedy="come back")
+        if unheard:
+            self._broadcast(pycrdt.merge_updates(*tail[-unheard:]), self.seq, None)
+
+
+def _pass() -> None:
+    """Do nothing: of several updates, only the last is told of."""

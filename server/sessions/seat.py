@@ -88,3 +88,4 @@ async def seated(hub: Hub, name: str, guest: Guest, *, fail: Fail, fail_sending:
         finally:
             room.leave(member)
             await outbox.close()
+            await session.close()

@@ -12,6 +12,7 @@ from comity.crdt_types.wire import (
     AWARENESS,
     STEP1,
     Awareness,
+    Call,
     Frame,
     Notice,
     QueryAwareness,
@@ -27,6 +28,8 @@ from comity.crdt_types.wire import (
 )
 
 from ..auth import Access, Action, Principal
+from ..history.calls import Calls
+from ..history.methods import Caller
 from ..limits import Allowance
 from ..rooms.bounds import REFUSALS, Bounds
 from ..rooms.hub import Hub
@@ -79,6 +82,8 @@ class Session:
         self._allowance = Allowance() if allowance is None else allowance
         self._may_write = Action.WRITE in access
         self._is_comity = is_comity
+        self._history = hub.history
+        self._calls: Calls | None = None  # made for the first: most connections call nothing
         limits = hub.settings
         self._bounds = Bounds(limits.max_value, limits.max_name, limits.max_depth)
 
@@ -89,6 +94,7 @@ class Session:
         """
         if self._is_comity:
             self._put(self._welcome())
+            self._warn()
         if self._may_write:  # what a reader has that the room has not would only be turned down
             self._member.outbox.put(Packet(encode_sync(STEP1, self._room.state_vector())))
         self._put_presence()
@@ -104,6 +110,8 @@ class Session:
         if update is None:
             return self._offer_presence(data)
         if not self._may_write or len(update) > VET_INLINE or self._archive.full or not self._contents.is_stored:
+            return False
+        if self._contents.damage is not None:
             return False
         volume = self._volume
         if volume.bound + len(update) > volume.limit:
@@ -123,6 +131,11 @@ class Session:
         if not self.offer(data):
             assert isinstance(data, bytes)
             await self._take(decode(data))
+
+    async def close(self) -> None:
+        """Answer nothing any more; the outbox must be closed."""
+        if self._calls is not None:
+            await self._calls.close()
 
     def notify(self, notice: Notice) -> None:
         """Tell the client something, if it understands."""
@@ -148,7 +161,15 @@ class Session:
             "presence_entries": settings.presence_entries,
         }
         access = tuple(sorted(self._access))
-        return Welcome(self._room.lineage, self._principal.name, access, limits, __version__)
+        room = self._room
+        erased, redactions = room.contents.buried.lineages, room.contents.redactions
+        return Welcome(room.lineage, self._principal.name, access, limits, __version__, erased, redactions)
+
+    def _warn(self) -> None:
+        """Say that the room can be read up to its damage only, and not written."""
+        damage = self._contents.damage
+        if damage is not None:
+            self._put(Notice(damage.close_code, str(damage)))
 
     async def _take_update(self, update: bytes) -> None:
         """Take an update the long way: it may have to wait, or be turned down."""
@@ -163,10 +184,24 @@ class Session:
         if sections and not await self._fits(len(update)):  # what only deletes is always welcome
             await self._reject(self._too_large())
             return
-        if update != EMPTY_UPDATE:
+        if update != EMPTY_UPDATE and not await self._may_apply(update):
+            update, sections = EMPTY_UPDATE, ()
+        self._room.receive(self._member, update, sections)
+
+    async def _may_apply(self, update: bytes) -> bool:
+        """Wait until an update can be applied, or tell that it brings nothing while no update can be.
+
+        Raises: StorageError, if it brings something then.
+        """
+        while (refusal := self._room.refusal) is None:
             await self._archive.ready()
             await self._room.ensure_stored()
-        self._room.receive(self._member, update, sections)
+            if self._room.refusal is None:
+                return True
+        await self._room.sound()
+        if self._room.lacks(update):
+            raise refusal
+        return False
 
     async def _vetted(self, update: bytes) -> tuple[Section, ...]:
         """Vet an update; what the room has already may be out of bounds, from a time before them."""
@@ -203,13 +238,27 @@ class Session:
     async def _answer(self, state_vector: bytes) -> None:
         await _vet(vet_state_vector, state_vector)
         await self._member.outbox.space()
-        await self._room.sound()
-        # It may hold edits that are still on their way to the disk, and goes out behind them.
-        packet = self._room.sync(state_vector)
+        packet = await self._prepared(state_vector)
         self._room.tally.syncs += 1
         self._room.tally.sync_bytes += len(packet.message)
         self._allowance.charge(len(packet.message))
-        await self._archive.committed(partial(self._member.outbox.put, packet))
+        # It may hold edits that are still on their way to the disk, and goes out behind them. If they do not get there
+        # it must not go out, and the next one holds less.
+        while not self._room.is_committed:
+            if await self._archive.committed(partial(self._member.outbox.put, packet)):
+                return
+            packet = await self._prepared(state_vector)
+        self._member.outbox.put(packet)
+
+    async def _prepared(self, state_vector: bytes) -> Packet:
+        await self._room.sound()
+        return self._room.sync(state_vector)
+
+    async def _call(self, call: Call) -> None:
+        if self._calls is None:
+            caller = Caller(self._room.name, self._principal.name, self._access, self._member)
+            self._calls = Calls(self._history, caller, self._member.outbox, self._allowance)
+        await self._calls.take(call)
 
     async def _take(self, frame: Frame) -> None:
         match frame:
@@ -222,6 +271,8 @@ class Session:
                 self._allowance.charge(self._put_presence())
             case Token() if self._is_comity:
                 return  # nobody is authenticated by one yet, so a fresh one changes nothing
+            case Call() if self._is_comity:
+                await self._call(frame)
             case _:
                 raise ProtocolError(f"{type(frame).__name__} is not for clients to send", subject="frame")
 

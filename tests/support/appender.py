@@ -36,8 +36,19 @@ def report(room: str, seq: int) -> None:
 async def resume(store: Store, room: str) -> int:
     """Create a room when needed and return its last sequence number."""
     await store.create(room, f"lineage of {room}", 1)
+    return await last(store, room)
+
+
+async def last(store: Store, room: str) -> int:
+    """Return a room's last sequence number, 0 if there is no room; all of its content must be what was appended."""
     loaded = await store.load(room)
-    return loaded.seq if loaded else 0
+    if loaded is None:
+        return 0
+    assert (loaded.snapshot or b"") == b"".join(log(room, 1, loaded.snapshot_seq))
+    assert loaded.tail == log(room, loaded.snapshot_seq + 1, loaded.seq)
+    records = await store.records(room, loaded.snapshot_seq)
+    assert [record.update for record in records] == list(loaded.tail)
+    return loaded.seq
 
 
 async def fold(store: Store, journal: Journal, room: str, seq: int) -> None:
@@ -50,11 +61,11 @@ async def fold(store: Store, journal: Journal, room: str, seq: int) -> None:
 async def run(path: Path) -> None:
     """Append for ever."""
     async with SqliteStore(path) as store, Journal(store) as journal:
-        last = {room: await resume(store, room) for room in ROOMS}
+        lasts = {room: await resume(store, room) for room in ROOMS}
         while True:
             room = random.choice(ROOMS)
-            last[room] += 1
-            seq = last[room]
+            lasts[room] += 1
+            seq = lasts[room]
             journal.append(Append(room, seq, update(room, seq), "appender", 1), partial(report, room, seq))
             if seq % 50 == 0:
                 await fold(store, journal, room, seq)

@@ -17,18 +17,34 @@ from comity.crdt_types.wire import (
     SUBPROTOCOL,
     UPDATE,
     Ack,
+    Answer,
     Awareness,
+    Call,
+    Failure,
     Frame,
     Presence,
     SyncStep1,
     SyncStep2,
     Update,
     decode,
+    encode,
     encode_awareness,
     encode_sync,
 )
 
 DEADLINE: Final = 30.0  # seconds; far more than anything takes, on a machine that is busy
+
+
+class CallError(Exception):
+    """A call that the server answered with an error.
+
+    Args:
+        failure: the error.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
 
 
 class RawClient:
@@ -45,11 +61,13 @@ class RawClient:
         self.sent = 0  # document updates
         self.acknowledged = 0
         self.presence: dict[int, Presence] = {}
+        self.answers: dict[int, Answer] = {}
         self.is_synced = False
         self.close_code: int | None = None
         self.close_reason = ""
         self._socket = socket
         self._answers = answers
+        self._calls = 0
         self._changed = asyncio.Event()
         self._reader = asyncio.create_task(self._read())
 
@@ -86,6 +104,21 @@ class RawClient:
     async def ask(self) -> None:
         """Ask for everything that the document lacks."""
         await self.send(encode_sync(STEP1, self.doc.get_state()))
+
+    async def ask_for(self, method: str, **params: Any) -> int:
+        """Send a call and return its id."""
+        self._calls += 1
+        await self.send(encode(Call(self._calls, method, params)))
+        return self._calls
+
+    async def call(self, method: str, **params: Any) -> Any:
+        """Send a call, and return its result. Raises CallError."""
+        number = await self.ask_for(method, **params)
+        await self.until(lambda: number in self.answers)
+        answer = self.answers[number]
+        if answer.error is not None:
+            raise CallError(answer.error)
+        return answer.result
 
     async def announce(self, entries: Iterable[Presence]) -> None:
         """Send awareness entries."""
@@ -163,6 +196,8 @@ class RawClient:
                 self.doc.apply_update(update)
             case Ack(n):
                 self.acknowledged = n
+            case Answer(number):
+                self.answers[number] = frame
             case Awareness(entries):
                 self.presence.update({entry.client: entry for entry in entries})
             case _:

@@ -1,6 +1,7 @@
 """What every store must do.
 
-Subclass ``StoreAcceptance`` under a name that begins with ``Test`` to check a store of your own with pytest.
+Subclass ``StoreAcceptance`` and ``HistoryAcceptance`` under a name that begins with ``Test`` to check a store of your
+own with pytest.
 """
 
 from abc import ABC, abstractmethod
@@ -154,6 +155,7 @@ class StoreAcceptance(ABC):
             for seq in (1, 2, 3, 4):
                 await store.snapshot("room", seq, b"x" * 10**seq, 1)
             assert await store.load("room") == Loaded("lineage of room", b"x" * 10**4, 4, (), 4, 0)
+            assert [kept.seq for kept in await store.snapshots("room")] == [3, 4]
             assert await store.retire("room", 100, 100) == 3  # what the older of the two has folded
 
     async def test_retire_waits_for_a_second_snapshot(self, tmp_path: Path) -> None:
@@ -167,17 +169,20 @@ class StoreAcceptance(ABC):
             assert await store.records("room") == [Record(3, b"3", "planner", 1)]
             assert await store.retire("room", 100, 100) == 0
 
-    async def test_retire_keeps_what_is_wanted(self, tmp_path: Path) -> None:
+    async def test_retire_goes_up_to_a_snapshot_and_keeps_what_is_wanted(self, tmp_path: Path) -> None:
         async with self.make(tmp_path) as store:
             await fill(store, "room")
             for seq, at in enumerate((10, 20, 15, 30, 5, 50), 1):
                 await store.append(appends("room", seq, b"x", at=at))
-            await store.snapshot("room", 5, b"5", 1)
-            await store.snapshot("room", 6, b"6", 1)
+            for seq in (1, 3, 5, 6):
+                await store.snapshot("room", seq, b"", 1)
+            assert await store.retire("room", 100, 10) == 0
+            assert await store.retire("room", 1, 100) == 0
             assert await store.retire("room", 2, 100) == 1
             assert await store.retire("room", 100, 20) == 0
-            assert await store.retire("room", 100, 21) == 2
+            assert await store.retire("room", 100, 21) == 2  # the fourth is younger
             assert [record.seq for record in await store.records("room")] == [4, 5, 6]
+            assert [kept.seq for kept in await store.snapshots("room")] == [3, 5, 6]
 
     async def test_retire_leaves_a_room_that_loads_and_grows(self, tmp_path: Path) -> None:
         async with self.make(tmp_path) as store:

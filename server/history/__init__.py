@@ -1,0 +1,1 @@
+"""The history of rooms: their versions, checkpoints and branches, and how clients ask for them."""

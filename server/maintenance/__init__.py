@@ -1,0 +1,1 @@
+"""What is done to a data directory while no server has it open."""
