@@ -1,4 +1,4 @@
-"""The client: opens rooms of one server as typed state."""
+"""The client: opens rooms of one server as typed state, and their histories."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,13 +8,14 @@ from typing import TypeVar
 from comity.crdt_types import State
 from comity.crdt_types.errors import RoomNotFoundError, SchemaError
 
+from .history.history import History
 from .replica import Replica
 
 S = TypeVar("S", bound=State)
 
 
 class Client:
-    """Opens the rooms of one server; it holds no connection of its own, each open room has one.
+    """Opens the rooms of one server; it holds no connection of its own, each open room and each history has one.
 
     Args:
         url: the server's address, ``ws://host:port``.
@@ -47,16 +48,35 @@ class Client:
             StorageError: if the local file cannot be opened.
             ConnectionFailedError: if the server's address is not one.
         """
-        _check(room, schema)
+        _check_schema(room, schema)
+        _check_room(room)
         replica = Replica(self.url, room, agent=self.agent, directory=self.directory)
         async with replica:
             yield schema(replica.document, replica)  # not before: what the local file holds may be of a newer version
 
+    def history(self, room: str) -> History:
+        """Return the history of a room, open or not; use it with ``async with``, which connects to the server.
 
-def _check(room: object, schema: object) -> None:
-    """Refuse what a type checker would have refused, before it fails somewhere deep."""
+        Args:
+            room: the room's name.
+
+        Raises:
+            RoomNotFoundError: if that is no name of a room.
+            ConnectionFailedError: if the server's address is not one.
+        """
+        _check_room(room)
+        return History(self.url, room, agent=self.agent)
+
+
+# Both refuse what a type checker would have refused, before it fails somewhere deep.
+
+
+def _check_schema(room: object, schema: object) -> None:
     if not isinstance(schema, type) or not issubclass(schema, State):
         raise SchemaError(f"{schema!r} is not a State class", subject=f"room {room!r}")
+
+
+def _check_room(room: object) -> None:
     if not isinstance(room, str) or not room:
         raise RoomNotFoundError("not a room name", subject=repr(room), remedy="give a string such as 'shared/plan'")
 

@@ -8,7 +8,7 @@ from comity.crdt_types import Commit
 from comity.crdt_types.document.edits import Edit
 from comity.crdt_types.errors import StorageError
 
-from .localfile import LocalFile
+from .localfile import LocalFile, Origin
 from .milestone import Milestone
 
 FOLD_FLOOR: Final = 256 * 1024  # bytes; below this a file is read back faster than it is worth rewriting
@@ -26,6 +26,7 @@ class Journal:
         state: gives the whole document as one update.
         unacknowledged: gives the edits that the server has not acknowledged.
         size: the bytes of updates that the file holds already.
+        redactions: how often something had been taken out of the room's history when the file was last cleaned.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Journal:
         state: Callable[[], bytes],
         unacknowledged: Callable[[], list[tuple[int, Edit]]],
         size: int,
+        redactions: int = 0,
     ) -> None:
         self.saved = Milestone()
+        self.redactions = redactions
         self.lock = asyncio.Lock()  # held while the file is written
         self._file = file
         self._state = state
@@ -47,6 +50,7 @@ class Journal:
         self._count = 0
         self._acknowledged = 0
         self._refused: list[tuple[int, int]] = []
+        self._must_redact = False  # the file holds what was taken out of the room's history since
         self._forgotten = 0  # the number up to which the file has been told of acknowledgements
         self._tail = size
         self._base = 0
@@ -78,20 +82,45 @@ class Journal:
         self._count += 1
         self._wake.set()
 
-    async def rewrite(self, number: int, lineage: str | None) -> None:
+    def redact(self, redactions: int, number: int) -> None:
+        """Note how often something was taken out of the room's history, and of the document with it.
+
+        If that is more often than it was, no byte of what the file holds now will be left in it. The number is that of
+        the last local update.
+        """
+        if redactions > self.redactions:
+            self.redactions = redactions
+            self._number = number
+            self._must_redact = True
+            self._count += 1
+            self._wake.set()
+
+    async def rewrite(self, number: int, origin: Origin | None) -> None:
         """Write the document as it now is in place of all that was or would be written; the caller holds `lock`.
 
         Args:
             number: that of the last local update.
-            lineage: the lineage of the document, if it is known.
+            origin: where the document comes from, if not from where it came from before.
         """
         count = self._count
         self._refused.clear()
-        self._updates.clear()
-        self._edits.clear()
-        self._pending = 0
         self._number = number
-        await self._fold(lineage)
+        if origin is not None:
+            self._must_redact, self.redactions = False, origin.redactions
+        await self._fold(origin)
+        self.saved.advance(count)
+
+    async def erase(self, number: int, origin: Origin | None) -> None:
+        """Write the document as ``rewrite`` does, and leave no byte of what was there.
+
+        No origin means that the document comes from no server.
+        """
+        self._count += 1  # a reset that changes nothing is no commit, and the file is to be written all the same
+        count = self._count
+        self._refused.clear()
+        self._number = number
+        self._must_redact, self.redactions = False, 0 if origin is None else origin.redactions
+        await self._file.erase(self._whole(), number, origin)
         self.saved.advance(count)
 
     async def flush(self) -> None:
@@ -115,7 +144,9 @@ class Journal:
 
     async def _write(self) -> None:
         count = self._count
-        if self._pending:
+        if self._must_redact:
+            await self._redact()
+        elif self._pending:
             await self._write_updates()
         while self._refused:
             await self._file.refuse(*self._refused.pop(0))
@@ -134,7 +165,18 @@ class Journal:
         else:
             await self._file.append(updates, edits, self._number)
 
-    async def _fold(self, lineage: str | None) -> None:
+    async def _redact(self) -> None:
+        self._must_redact = False
+        await self._file.redact(self._whole(), self._unacknowledged(), self._number, self.redactions)
+
+    async def _fold(self, origin: Origin | None) -> None:
+        await self._file.fold(self._whole(), self._unacknowledged(), self._number, origin)
+
+    def _whole(self) -> bytes:
+        """Return the whole document, to be written in place of what was and would be."""
+        self._updates.clear()
+        self._edits.clear()
+        self._pending = 0
         state = self._state()
         self._base, self._tail = len(state), 0
-        await self._file.fold(state, self._unacknowledged(), self._number, lineage)
+        return state

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 import time
 from collections.abc import AsyncGenerator, Iterable
@@ -19,6 +20,7 @@ from comity.crdt_types.errors import StorageError
 
 VERSION: Final = 1
 SUFFIX: Final = ".comity"
+ASIDE_SUFFIX: Final = ".aside"
 LOCK_SUFFIX: Final = ".lock"
 # Bytes; file systems take 255, and the suffixes of SQLite, the lock and copies come on top.
 MAX_FILE_NAME: Final = 160
@@ -28,6 +30,16 @@ CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE updates (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE edits (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, body BLOB NOT NULL);
 """
+
+# The key in meta that is there while bytes of what was erased may be left in the files.
+_UNCLEAN: Final = "unclean"
+
+
+class Origin(NamedTuple):
+    """Where a document comes from: a room's lineage, and how often something had been taken out of its history."""
+
+    lineage: str
+    redactions: int
 
 
 class Restored(NamedTuple):
@@ -40,6 +52,7 @@ class Restored(NamedTuple):
         acknowledged: the number of the last local update that the server has on disk.
         lineage: the room's lineage, or None before the first contact with a server.
         refused: whether the server refused some of what is in the document, which must be replaced by the server's.
+        redactions: how often something had been taken out of the room's history when the file was last cleaned.
     """
 
     updates: list[bytes]
@@ -48,6 +61,7 @@ class Restored(NamedTuple):
     acknowledged: int
     lineage: str | None
     refused: bool
+    redactions: int
 
 
 class LocalFile:
@@ -126,7 +140,9 @@ class LocalFile:
         return int(row[0]) if row else 0
 
     async def restore(self) -> Restored:
-        """Read everything back."""
+        """Read everything back, and clean the file first if a crash interrupted that."""
+        if await self._is_unclean():
+            await self._clean()
         async with self._explained():
             meta = dict(await self._rows("SELECT key, value FROM meta"))
             updates = [body for (body,) in await self._rows("SELECT body FROM updates ORDER BY seq")]
@@ -140,10 +156,11 @@ class LocalFile:
             acknowledged,
             meta.get("lineage"),
             bool(meta.get("refused", 0)),
+            int(meta.get("redactions", 0)),
         )
 
-    async def _rows(self, sql: str) -> list[Any]:
-        return list(await self._db.execute_fetchall(sql))
+    async def _rows(self, sql: str, *values: Any) -> list[Any]:
+        return list(await self._db.execute_fetchall(sql, values))
 
     async def append(self, updates: Iterable[bytes], edits: Iterable[tuple[int, Edit]], number: int) -> None:
         """Write updates and the edits behind them, on disk when it returns."""
@@ -154,22 +171,59 @@ class LocalFile:
             await self._db.commit()
 
     async def fold(
-        self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int, lineage: str | None = None
+        self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int, origin: Origin | None = None
     ) -> None:
         """Replace all that was written by one update and the edits that are still unacknowledged.
 
-        A lineage, if given, replaces the one that is remembered, in the same transaction.
+        An origin, if given, replaces the one that is remembered, in the same transaction.
         """
         async with self._explained():
-            await self._db.execute("DELETE FROM updates")
-            await self._db.execute("DELETE FROM edits")
-            await self._db.execute("INSERT INTO updates (body) VALUES (?)", (state,))
-            await self._insert_edits(edits)
-            await self._set("number", number)
-            if lineage is not None:
-                await self._set("lineage", lineage)
+            await self._replace(state, edits, number)
             await self._set("refused", 0)
+            if origin is not None:
+                await self._set_origin(origin)
             await self._db.commit()
+
+    async def redact(self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int, redactions: int) -> None:
+        """Do what ``fold`` does, and leave no byte of what was there, nor what was kept aside.
+
+        Remembers how often something was taken out of the room's history until now.
+        """
+        async with self._explained():
+            await self._replace(state, edits, number)
+            await self._set("redactions", redactions)
+            await self._set(_UNCLEAN, 1)
+            await self._db.commit()
+        await self._clean()
+
+    async def erase(self, state: bytes, number: int, origin: Origin | None) -> None:
+        """Write a document in place of all that there is, and leave no byte of that, nor what was kept aside.
+
+        Args:
+            state: the document as one update.
+            number: that of the last local update; none before it is unacknowledged.
+            origin: where the document comes from, None if from no server.
+        """
+        async with self._explained():
+            await self._db.execute("DELETE FROM meta")
+            await self._replace(state, (), number)
+            await self._set("acknowledged", number)
+            if origin is not None:
+                await self._set_origin(origin)
+            await self._set(_UNCLEAN, 1)
+            await self._db.commit()
+        await self._clean()
+
+    async def _replace(self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int) -> None:
+        await self._db.execute("DELETE FROM updates")
+        await self._db.execute("DELETE FROM edits")
+        await self._db.execute("INSERT INTO updates (body) VALUES (?)", (state,))
+        await self._insert_edits(edits)
+        await self._set("number", number)
+
+    async def _set_origin(self, origin: Origin) -> None:
+        await self._set("lineage", origin.lineage)
+        await self._set("redactions", origin.redactions)
 
     async def acknowledge(self, number: int) -> None:
         """Forget the edits up to a number: the server has them."""
@@ -193,13 +247,34 @@ class LocalFile:
 
     async def keep_aside(self, state: bytes, edits: list[tuple[int, Edit]]) -> Path:
         """Write a document and its unacknowledged edits to a new file of this format beside this one."""
-        kept = self.path.with_name(f"{self.path.stem}-{time.time_ns()}.aside")
+        kept = self.path.with_name(f"{self.path.stem}-{time.time_ns()}{ASIDE_SUFFIX}")
         aside = LocalFile(self.path.parent, "")
         aside.path = kept
         async with aside:
             await aside.fold(state, edits, max((number for number, _edit in edits), default=0))
         kept.with_name(kept.name + LOCK_SUFFIX).unlink(missing_ok=True)
         return kept
+
+    async def _is_unclean(self) -> bool:
+        async with self._explained():
+            return bool(await self._rows("SELECT 1 FROM meta WHERE key = ?", _UNCLEAN))
+
+    async def _clean(self) -> None:
+        """Leave no byte of what was replaced or deleted: not in the file, its log, or what was kept aside."""
+        async with self._explained():
+            for kept in self._kept_aside():
+                kept.unlink(missing_ok=True)
+            await self._db.execute("VACUUM")
+            ((is_busy, _, _),) = await self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            if is_busy:
+                raise sqlite3.OperationalError("another program reads what is to be erased")
+            await self._db.execute("DELETE FROM meta WHERE key = ?", (_UNCLEAN,))
+            await self._db.commit()
+
+    def _kept_aside(self) -> list[Path]:
+        """Return the files that were kept aside of this replica, and what SQLite and the lock left beside them."""
+        is_kept = re.compile(rf"{re.escape(self.path.stem)}-\d+{re.escape(ASIDE_SUFFIX)}\b.*").fullmatch
+        return [each for each in self.path.parent.iterdir() if is_kept(each.name)]
 
     async def _insert_edits(self, edits: Iterable[tuple[int, Edit]]) -> None:
         rows = [(number, pack(tuple(edit))) for number, edit in edits]

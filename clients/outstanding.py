@@ -92,6 +92,15 @@ class Outstanding:
             self.unmerged.extend(edits)
             self._tell(error, 0)
 
+    def erase(self, error: ComityError) -> None:
+        """Give up every edit, and keep nothing of them, nor of those given up before; tell those who wait for them."""
+        is_pending = bool(self.pending)
+        self.unmerged.clear()
+        self._edits.clear()
+        if is_pending:
+            self._tell(error, 0)
+        self.settle()
+
     def fail(self, error: ComityError) -> None:
         """Raise an error in everyone who waits."""
         self._durable.fail(error)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -17,6 +17,7 @@ from comity.crdt_types.document.listeners import Callbacks
 from comity.crdt_types.errors import (
     ComityError,
     ConnectionFailedError,
+    ErasedError,
     ForbiddenError,
     LineageError,
     StateError,
@@ -24,13 +25,14 @@ from comity.crdt_types.errors import (
     is_permanent,
 )
 from comity.crdt_types.replication import Status
+from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import Welcome
 
 from .backoff import delays, requested
 from .changestream import ChangeStream
 from .connection import Connection, dial, room_url
 from .journal import Journal
-from .localfile import LocalFile
+from .localfile import LocalFile, Origin
 from .outstanding import Outstanding
 
 logger = logging.getLogger("comity")
@@ -75,6 +77,8 @@ class Replica:
         self._may_write = True
         self._met = False  # whether the lineage is one that this document has something in common with
         self._other_lineage: str | None = None
+        self._is_erased = False  # whether the room that this document has something in common with was erased
+        self._redactions = 0  # how often something was taken out of the room's history
         self._must_reset = False  # the document holds what the server refused
         self._connection: Connection | None = None
         self._file: LocalFile | None = None
@@ -133,7 +137,7 @@ class Replica:
         self._met = kept.lineage is not None
         self._must_reset = kept.refused
         size = sum(map(len, kept.updates))
-        self._journal = Journal(file, self.document.update_since, self._outstanding.edits, size)
+        self._journal = Journal(file, self.document.update_since, self._outstanding.edits, size, kept.redactions)
         self._own(stack, self._journal.run())
 
     async def _finish(self) -> None:
@@ -301,14 +305,24 @@ class Replica:
             except ComityError as error:
                 self._set_status("offline")
                 asked = requested(error.retry_after)
-                if is_permanent(error.close_code):
+                if self._is_final(error):
                     logger.error("room %s: the server refused: %s", self.room, error)
+                    if isinstance(error, ErasedError):
+                        await self._forget(error)
                     raise
                 logger.info("room %s: offline: %s", self.room, error)
             if self._was_live:
                 self._was_live = False
                 waits = delays()
             await asyncio.sleep(asked + (next(waits) if self._online.is_set() else 0.0))
+
+    def _is_final(self, error: ComityError) -> bool:
+        """Tell whether it is of no use to come back.
+
+        It is after an erasure too, while a transaction holds on to the document: the next welcome tells of it again.
+        """
+        is_held = isinstance(error, ErasedError) and self.document.in_transaction
+        return is_permanent(error.close_code) and not is_held
 
     async def _converse(self) -> None:
         try:
@@ -336,6 +350,8 @@ class Replica:
         if self.lineage is None or not self._met:
             self.lineage = welcome.lineage
         self._other_lineage = welcome.lineage if welcome.lineage != self.lineage else None
+        self._is_erased = self.lineage in welcome.erased
+        self._redactions = welcome.redactions
         self._may_write = "write" in welcome.access
         self.awareness.limit = welcome.limits.get("presence", self.awareness.limit)
         self._keep_to(welcome.limits)
@@ -366,10 +382,15 @@ class Replica:
     async def reset(self, update: bytes) -> None:
         """Take the server's document in place of this one, and make the unacknowledged typed edits again on it.
 
-        What cannot be made again is kept in `unmerged`; what a local file held of another lineage is kept beside it.
+        What cannot be made again is kept in `unmerged`; what a local file held of another lineage is kept beside it. Of
+        a room that was erased nothing is kept or made again.
 
         Raises: TransactionError, while a transaction is under way; nothing is changed then.
         """
+        if self._is_erased:
+            error = ErasedError("the room was erased, and what was here of it", subject=f"room {self.room!r}")
+            await self._forget(error, update, self._origin())
+            return
         if self._file is None or self._journal is None:
             if self._other_lineage is not None:
                 logger.warning("room %s: its history is another one now; the old one is gone from here", self.room)
@@ -382,7 +403,27 @@ class Replica:
             if is_other:
                 kept = await self._file.keep_aside(before, edits)
                 logger.warning("room %s: its history is another one now; the old replica is in %s", self.room, kept)
-            await self._journal.rewrite(self.number, self.lineage)
+            await self._journal.rewrite(self.number, self._origin() if is_other else None)
+
+    def _origin(self) -> Origin | None:
+        lineage = self._other_lineage or self.lineage
+        return None if lineage is None else Origin(lineage, self._redactions)
+
+    async def _forget(self, error: ErasedError, update: bytes = EMPTY_UPDATE, origin: Origin | None = None) -> None:
+        """Take another document in place of this one, of which nothing is kept here or in the local file.
+
+        Raises: TransactionError, while a transaction is under way; StorageError. Nothing is changed on disk then.
+        """
+        logger.warning("room %s: it was erased, and is gone from here", self.room)
+        async with nullcontext() if self._journal is None else self._journal.lock:
+            self.document.reset(update)
+            self._outstanding.erase(error)
+            self.awareness.move(self.document.client_id)
+            self.lineage = None if origin is None else origin.lineage
+            self._met = origin is not None
+            self._must_reset = False
+            if self._journal is not None:
+                await self._journal.erase(self.number, origin)
 
     def _start_over(self, update: bytes) -> None:
         self.document.reset(update)
@@ -421,6 +462,8 @@ class Replica:
         if not acknowledges:
             self._outstanding.fail(self._no_acknowledgements())
         self._was_live = True
+        if self._journal is not None:
+            self._journal.redact(self._redactions, self.number)
         self._set_status("live")
 
     def acknowledged(self, number: int) -> None:

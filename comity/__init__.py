@@ -7,7 +7,19 @@ _root = _Path(__file__).resolve().parent.parent
 if (_root / "pyproject.toml").is_file():
     __path__.insert(0, str(_root))
 
-from comity.clients import Client, Replica, connect
+from comity.clients import (
+    Branch,
+    Checkpoint,
+    Client,
+    ErasedRoom,
+    History,
+    Merged,
+    RedactedRoom,
+    Replica,
+    Revision,
+    Version,
+    connect,
+)
 from comity.crdt_types import (
     ABSENT,
     After,
@@ -44,6 +56,9 @@ from comity.crdt_types import (
     validates,
     warn,
 )
+from comity.crdt_types.history.blame import Blame
+from comity.crdt_types.history.differences import Difference, Differences
+from comity.crdt_types.history.timeline import LogEntry
 
 __version__ = "0.1.0"
 
@@ -51,20 +66,31 @@ __all__ = [
     "ABSENT",
     "After",
     "Before",
+    "Blame",
+    "Branch",
     "Change",
+    "Checkpoint",
     "Client",
     "Conflict",
     "Counter",
+    "Difference",
+    "Differences",
+    "ErasedRoom",
     "GCounter",
     "GSet",
+    "History",
     "Limits",
     "List",
     "Log",
+    "LogEntry",
     "Map",
+    "Merged",
     "ORSet",
     "PNCounter",
+    "RedactedRoom",
     "Register",
     "Replica",
+    "Revision",
     "Rival",
     "RuleWarning",
     "State",
@@ -72,6 +98,7 @@ __all__ = [
     "Text",
     "Ticket",
     "UndoManager",
+    "Version",
     "Violation",
     "allow",
     "connect",

@@ -8,7 +8,7 @@ import pycrdt
 import pytest
 
 from comity.clients.journal import FOLD_FLOOR, Journal
-from comity.clients.localfile import LocalFile
+from comity.clients.localfile import LocalFile, Origin
 from comity.crdt_types import Commit, StateDocument
 from comity.crdt_types.document.edits import Edit, EditLog
 from comity.crdt_types.errors import StorageError
@@ -76,7 +76,7 @@ async def test_localfile_that_is_no_database_is_refused_by_name(tmp_path: Path) 
 async def test_localfile_keeps_another_document_beside_itself(tmp_path: Path) -> None:
     async with LocalFile(tmp_path, ROOM) as file:
         kept = await file.keep_aside(b"old", [(1, Edit("count", "spent", None, 2))])
-        await file.fold(b"new", [], 2, "lineage-2")
+        await file.fold(b"new", [], 2, Origin("lineage-2", 0))
         now = await file.restore()
     with sqlite3.connect(kept) as db:
         assert db.execute("SELECT body FROM updates").fetchall() == [(b"old",)]

@@ -1,0 +1,1 @@
+"""The history of rooms, as a client of their server sees and makes it."""

@@ -1,0 +1,82 @@
+"""Moments: which version of a room is meant by a number, the name of a checkpoint, or a time."""
+
+import math
+from datetime import datetime
+from typing import Final
+
+from comity.crdt_types.errors import InvalidValueError, StaleVersionError
+from comity.crdt_types.history.record import Span
+
+from .line import Line
+from .results import Checkpoint
+from .source import RoomSource
+
+Moment = int | str | datetime
+"""A version: by its number, by the name of a checkpoint, or the last one at a time, which must say its time zone."""
+
+
+class Moments:
+    """Finds the versions of a room. Methods raise StaleVersionError, InvalidValueError, and what `Line.call` does.
+
+    Args:
+        line: the line to the room's server.
+        source: the room's history, over that line.
+    """
+
+    def __init__(self, line: Line, source: RoomSource) -> None:
+        self._line: Final = line
+        self._source: Final = source
+
+    async def version(self, when: Moment, *, before: bool = False) -> int:
+        """Return the version that is meant, or, of a time, the last one before it."""
+        if isinstance(when, str):
+            return await self._named(when)
+        if isinstance(when, datetime):
+            return await self._source.version_at(_ms(when) - before)
+        return when
+
+    async def stretch(self, since: Moment | None, until: Moment | None) -> tuple[int, int]:
+        """Return the version before the first one that is meant, and the last one.
+
+        Args:
+            since: the version before the first one, or the time from which on; from the oldest if None.
+            until: the last version, or the time up to which; the newest if None.
+        """
+        span = await self._source.span()
+        start = span.first if since is None else self._kept(await self.version(since, before=True), span, since)
+        end = span.last if until is None else self._kept(await self.version(until), span, until)
+        return start, max(start, end)
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """Return the room's checkpoints, the oldest version first."""
+        return [Checkpoint.of(row) for row in await self._line.call("checkpoints")]
+
+    async def _named(self, name: str) -> int:
+        for checkpoint in await self.checkpoints():
+            if checkpoint.name == name:
+                return checkpoint.version
+        raise StaleVersionError(
+            f"there is no checkpoint {name!r}",
+            subject=self._line.subject,
+            remedy="see which there are by checkpoints()",
+        )
+
+    def _kept(self, version: int, span: Span, when: Moment) -> int:
+        """Return a version that is kept; of a time, the oldest that is."""
+        if isinstance(when, datetime):
+            return max(version, span.first)
+        if not span.first <= version <= span.last:
+            raise StaleVersionError(
+                f"there is no version {version}",
+                subject=self._line.subject,
+                remedy=f"ask for one from {span.first} to {span.last}",
+            )
+        return version
+
+
+def _ms(moment: datetime) -> int:
+    if moment.tzinfo is None:
+        raise InvalidValueError(
+            f"{moment} without a time zone", subject="history", remedy="say which, such as datetime.UTC"
+        )
+    return math.floor(moment.timestamp() * 1000)
