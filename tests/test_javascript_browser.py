@@ -57,6 +57,11 @@ ASIDES: Final = """async () => (await room.asides()).map(({ update }) => {
   comity.Y.applyUpdate(doc, update)
   return doc.getText('draft').toString()
 })"""
+# All that IndexedDB has of the room, as one text.
+KEPT: Final = """() => storage.transact(async tx => {
+  const values = (await tx.list([room.name])).map(([, value]) => value)
+  return values.map(value => value instanceof Uint8Array ? new TextDecoder().decode(value) : '').join()
+})"""
 DELETE: Final = """() => new Promise((resolve, reject) => {
   const request = indexedDB.deleteDatabase('comity')
   request.onsuccess = () => resolve()
@@ -217,6 +222,22 @@ async def test_a_rebuilt_room_leaves_the_old_document_aside(tmp_path: Path, chro
         assert await page.evaluate(ASIDES) == ["old and mine"]
         async with python_client(here.server) as mission:
             assert str(mission.draft) == "new"
+
+
+async def test_an_erased_room_leaves_nothing_in_the_browser(tmp_path: Path, chromium: Chromium, script: str) -> None:
+    async with browsing(chromium, script, tmp_path) as here:
+        page = await here.page()
+        await page.evaluate("() => { mission.draft.insert(0, 'secret'); return room.durable() }")
+        await page.evaluate("() => { room.offline(); mission.draft.insert(6, ' secret'); return room.saved() }")
+        assert "secret" in await page.evaluate(KEPT)
+        await page.close()
+        async with comity.connect(here.server.url).history(ROOM) as history:
+            assert len(await history.erase()) == 1
+        page = await here.page()
+        assert await page.evaluate("() => room.durable().catch(error => error.name)") == "ErasedError"
+        await page.evaluate("async () => { await room.synced(); await room.saved() }")
+        assert await page.evaluate("() => [room.doc.getText('draft').toString(), told, room.unmerged]") == ["", [], []]
+        assert "secret" not in await page.evaluate(KEPT)
 
 
 @pytest.mark.parametrize(

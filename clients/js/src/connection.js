@@ -7,7 +7,7 @@ import * as awarenessProtocol from 'y-protocols/awareness'
 import * as syncProtocol from 'y-protocols/sync'
 import * as Y from 'yjs'
 import { TooLargeError } from './errors.js'
-import { errorFor } from './failures.js'
+import { ERASED, errorFor } from './failures.js'
 import { Link } from './link.js'
 import { Uplink } from './uplink.js'
 import { AUTH, AWARENESS, COMITY, QUERY_AWARENESS, readControl, SYNC } from './wire.js'
@@ -85,6 +85,10 @@ export class Connection extends ObservableV2 {
     this.isResetting = false
     /** Whether the room was found to have another history. */
     this.isOther = false
+    /** Whether the history that the document belongs to was found to be erased. */
+    this.isErased = false
+    /** How often something was taken out of the room's history, as the server says. */
+    this.redactions = 0
     /** The history that the server says the room has. @type {string | null} */
     this.roomLineage = null
     /** What the server had when it asked for the rest. @type {Uint8Array | null} */
@@ -146,7 +150,7 @@ export class Connection extends ObservableV2 {
       opened: (/** @type {boolean} */ isComity) => this.onOpen(isComity),
       received: (/** @type {Uint8Array} */ bytes) => this.onMessage(bytes),
       closed: () => this.onClose(),
-      refused: (/** @type {Refusal} */ refusal) => this.emit('refused', [refusal]),
+      refused: (/** @type {Refusal} */ refusal) => this.onRefused(refusal),
       ask: () => this.sendStep1(),
       ticked: () => this.uplink?.flushHeld()
     }
@@ -202,6 +206,20 @@ export class Connection extends ObservableV2 {
     }
     this.setStatus('offline')
     this.emit('closed', [])
+  }
+
+  /** @param {Refusal} refusal */
+  onRefused(refusal) {
+    if (refusal.code === ERASED) this.forget()
+    this.emit('refused', [refusal])
+  }
+
+  /** Put an empty document in place of this one, whose room was erased. */
+  forget() {
+    this.isErased = true
+    this.roomLineage = null
+    this.redactions = 0
+    this.replaceDocument(Y.encodeStateAsUpdate(new Y.Doc()))
   }
 
   startSync() {
@@ -287,6 +305,8 @@ export class Connection extends ObservableV2 {
   /** @param {Welcome} welcome */
   takeWelcome(welcome) {
     this.isOther = this.hasMet && this.lineage !== welcome.lineage
+    this.isErased = this.hasMet && welcome.erased.includes(this.lineage ?? '')
+    this.redactions = welcome.redactions
     if (!this.hasMet) this.lineage = welcome.lineage
     this.isResetting = this.mustReset || this.isOther
     this.presenceLimit = welcome.limits.presence ?? Infinity

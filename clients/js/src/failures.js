@@ -9,6 +9,7 @@
  *     |- RoomError
  *     |  |- RoomNotFoundError      a room name that cannot be, or a room that is gone
  *     |  |- LineageError           the replica belongs to another history of the room
+ *     |  |- ErasedError            the room was erased, and what the replica held of it with it
  *     |  `- TooLargeError          a message or value over its limit
  *     |- OverloadError             come back later
  *     |  |- DrainingError          the server is shutting down
@@ -38,6 +39,9 @@ export class RoomNotFoundError extends RoomError {}
 /** The replica belongs to another history of the room. */
 export class LineageError extends RoomError {}
 
+/** The room was erased, and what a replica held of it with it. */
+export class ErasedError extends RoomError {}
+
 /** The server cannot serve this now; come back with backoff. */
 export class OverloadError extends ComityError {}
 
@@ -56,6 +60,9 @@ export class ConnectionFailedError extends ComityError {}
 /** What is kept on this machine cannot be read or written. */
 export class StorageError extends ComityError {}
 
+/** The close code that says that the room was erased. */
+export const ERASED = 4410
+
 /** @type {Record<number, typeof ComityError>} */
 const BY_CLOSE_CODE = {
   1009: TooLargeError, // the standard's own, of a transport that read no further
@@ -64,6 +71,7 @@ const BY_CLOSE_CODE = {
   4403: ForbiddenError,
   4404: RoomNotFoundError,
   4409: LineageError,
+  [ERASED]: ErasedError,
   4413: TooLargeError,
   4503: DrainingError,
   4508: TooSlowError,

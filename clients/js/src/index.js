@@ -18,6 +18,7 @@ export {
   AccessError,
   ConnectionFailedError,
   DrainingError,
+  ErasedError,
   ForbiddenError,
   LineageError,
   OverloadError,

@@ -15,7 +15,16 @@ const FOLD_AFTER = 256
 /**
  * Which history of a room is the present one: each has a number, and a lineage once it has met a server's.
  *
- * @typedef {{ history: number, lineage: string | null, refused: boolean }} Head
+ * Of that the server says how often something was taken out of it; what is kept is without that if it knows as many.
+ *
+ * @typedef {{ history: number, lineage: string | null, refused: boolean, redactions?: number }} Head
+ */
+
+/**
+ * Where a document comes from: a lineage, null for a room that was not met yet, and how often something had been taken
+ * out of its history.
+ *
+ * @typedef {{ lineage: string | null, redactions: number }} Origin
  */
 
 /**
@@ -187,11 +196,12 @@ export class Journal {
    * Keep another document from now on, in place of the one before.
    *
    * @param {Y.Doc} doc
-   * @param {string | null} lineage
+   * @param {Origin} origin
    * @param {boolean} isKept whether the old one is worth keeping
    * @returns {Promise<void>}
    */
-  replace(doc, lineage, isKept) {
+  replace(doc, origin, isKept) {
+    const { lineage } = origin
     this.doc = doc
     this.moves++
     return this.transact(async tx => {
@@ -200,9 +210,70 @@ export class Journal {
       await this.forgetOwed(tx, old)
       const isThere = head.history !== old && head.lineage === lineage && !head.refused
       if (isThere) this.join(tx, doc, head)
-      else this.begin(tx, doc, Math.max(head.history, old) + 1, lineage)
+      else {
+        // What was set aside of this lineage is still to be cleaned of what was taken out of it since.
+        const redactions = lineage === oldLineage ? head.redactions : origin.redactions
+        this.begin(tx, doc, Math.max(head.history, old) + 1, lineage, redactions)
+      }
       this.moves--
       await this.leave(tx, old, oldLineage, isKept)
+    })
+  }
+
+  /**
+   * Keep another document from now on, and nothing of the one before, whose room was erased, or of what was set aside.
+   *
+   * @param {Y.Doc} doc
+   * @param {Origin} origin
+   * @returns {Promise<void>}
+   */
+  erase(doc, { lineage, redactions }) {
+    this.doc = doc
+    this.moves++
+    return this.transact(async tx => {
+      const head = await this.head(tx)
+      const old = this.history
+      // Another tab may have been told before.
+      const isOver = head !== undefined && head.history !== old && head.lineage !== this.lineage
+      await this.clear(tx, isOver ? head.history : null)
+      this.owed = null
+      this.inherited = []
+      if (!isOver) this.begin(tx, doc, Math.max(head?.history ?? 0, old) + 1, lineage, redactions)
+      else if (head.lineage === lineage) this.join(tx, doc, head)
+      this.moves--
+    })
+  }
+
+  /**
+   * Delete everything but one history.
+   *
+   * @param {Transaction} tx
+   * @param {number | null} history
+   */
+  async clear(tx, history) {
+    for (const [key] of await tx.list(this.key())) {
+      const isOfIt = key[1] === 'head' || (key[1] !== 'aside' && key[2] === history)
+      if (history === null || !isOfIt) tx.delete(key)
+    }
+  }
+
+  /**
+   * Keep nothing of what was taken out of the room's history, and out of the document with it.
+   *
+   * @param {number} redactions how often that was, until now
+   * @returns {Promise<void>}
+   */
+  redact(redactions) {
+    const { doc } = this
+    return this.transact(async tx => {
+      const head = await this.place(tx, doc)
+      if (head.history !== this.history || (head.redactions ?? 0) >= redactions) return
+      const rows = await tx.list(this.key('update', this.history))
+      for (const [key] of rows) tx.delete(key)
+      await this.clear(tx, this.history)
+      this.rows = 0
+      this.putRow(tx, compacted([...rows.map(([, bytes]) => bytes), Y.encodeStateAsUpdate(doc)]))
+      tx.put(this.key('head'), { ...head, redactions })
     })
   }
 
@@ -311,9 +382,10 @@ export class Journal {
    * @param {Y.Doc} doc
    * @param {number} history
    * @param {string | null} lineage
+   * @param {number} [redactions]
    */
-  begin(tx, doc, history, lineage) {
-    tx.put(this.key('head'), { history, lineage, refused: false })
+  begin(tx, doc, history, lineage, redactions = 0) {
+    tx.put(this.key('head'), { history, lineage, refused: false, redactions })
     this.join(tx, doc, { history, lineage })
   }
 

@@ -4,7 +4,7 @@ import { ObservableV2 } from 'lib0/observable'
 import * as Y from 'yjs'
 import { Connection } from './connection.js'
 import { StateDocument } from './document.js'
-import { ConnectionFailedError, errorFor, LineageError } from './failures.js'
+import { ConnectionFailedError, ErasedError, errorFor, LineageError } from './failures.js'
 import { Journal } from './journal.js'
 import { merged } from './merge.js'
 import { Milestone } from './milestone.js'
@@ -40,7 +40,8 @@ const CLOSE_WITHIN_MS = 5_000
  * A replica of one room. Edit `doc`, or the typed state that `state` gives, at once; edits travel by themselves.
  *
  * If the server refuses an edit, or the room turns out to have another history, the server's document takes the place
- * of this one: `doc`, `awareness` and what `state` gives are other objects from then on, and `document` tells so.
+ * of this one: `doc`, `awareness` and what `state` gives are other objects from then on, and `document` tells so. If the
+ * room was erased, nothing of the old document is kept, neither here nor in the storage.
  *
  * Events: `status` (Status), `document` (the new Y.Doc and the old one), `pending` (how many local updates are not
  * acknowledged), `rejected` (Unmerged, which the server refused), `aside` (Unmerged, which could not be carried over),
@@ -323,6 +324,8 @@ export class Room extends ObservableV2 {
   onLive() {
     this.acknowledges = this.uplink.acknowledges
     if (!this.acknowledges) this.durableTo.fail(this.noAcknowledgements())
+    const { redactions } = this.connection
+    if (redactions > 0) this.keep(journal => journal.redact(redactions))
     for (const waiter of this.syncing.splice(0)) waiter.resolve()
   }
 
@@ -351,13 +354,18 @@ export class Room extends ObservableV2 {
    * @param {Y.Doc} old
    */
   onDocument(doc, old) {
-    const { isOther, hasMet, lineage } = this.connection
+    const { isErased, isOther, hasMet, lineage, redactions } = this.connection
+    if (isErased) {
+      this.onErased(doc, old)
+      return
+    }
     const isOwed = this.uplink.owes
     this.flush()
     doc.on('update', this.onUpdate)
     this.typed?.destroy()
     this.typed = null
-    this.keep(journal => journal.replace(doc, hasMet ? lineage : null, isOther || isOwed))
+    const origin = { lineage: hasMet ? lineage : null, redactions }
+    this.keep(journal => journal.replace(doc, origin, isOther || isOwed))
     const unmerged = isOther || isOwed ? leftBehind(old, isOther ? null : doc, this.name) : null
     if (unmerged !== null && isOwed) {
       this.uplink.refused = this.uplink.number
@@ -366,6 +374,30 @@ export class Room extends ObservableV2 {
     }
     this.emit('document', [doc, old])
     if (unmerged !== null) this.tell('aside', unmerged)
+  }
+
+  /**
+   * Another document has taken the place of one whose room was erased.
+   *
+   * @param {Y.Doc} doc
+   * @param {Y.Doc} old
+   */
+  onErased(doc, old) {
+    const { hasMet, lineage, redactions } = this.connection
+    this.turn = []
+    doc.on('update', this.onUpdate)
+    this.typed?.destroy()
+    this.typed = null
+    this.keep(journal => journal.erase(doc, { lineage: hasMet ? lineage : null, redactions }))
+    this.unmerged = []
+    if (this.uplink.owes) {
+      const what = 'the room was erased, and what was here of it'
+      this.tellWaiters(new ErasedError(what, { subject: `room '${this.name}'` }), 0)
+    }
+    this.uplink.giveUp()
+    this.durableTo.advance(this.uplink.number)
+    this.emit('pending', [this.pending])
+    this.emit('document', [doc, old])
   }
 
   /**

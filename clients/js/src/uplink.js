@@ -101,6 +101,14 @@ export class Uplink {
     this.number += count
   }
 
+  /** Give up everything that is not acknowledged. */
+  giveUp() {
+    this.acknowledged = this.number
+    this.flights = []
+    this.turn = []
+    this.heldSince = null
+  }
+
   /** Forget a connection, and what was on its way. */
   reset() {
     this.vector = null

@@ -28,6 +28,8 @@ const KINDS = /** @type {const} */ (['welcome', 'ack', 'reject', 'notice', 'toke
  * @property {string[]} access "read", and perhaps "write"
  * @property {Record<string, number>} limits in bytes or counts
  * @property {string} server its version
+ * @property {string[]} erased the histories that rooms of this name had before they were erased
+ * @property {number} redactions how often what a person wrote was taken out of this one
  */
 
 /** @typedef {{ kind: 'ack', n: number }} Ack The client's first n document updates are on disk. */
@@ -64,13 +66,18 @@ const FIELDS = {
     principal: 'string',
     access: 'list of strings',
     limits: 'map',
-    server: 'string'
+    server: 'string',
+    erased: 'list of strings',
+    redactions: 'integer'
   },
   ack: { n: 'integer' },
   reject: { n: 'integer', code: 'integer', reason: 'string', retry_after: 'number or null' },
   notice: { code: 'integer', text: 'string', retry_after: 'number or null' },
   token: { token: 'string' }
 }
+
+/** What fields say that are left out. @type {Record<string, unknown>} */
+const USUAL = { retry_after: null, erased: [], redactions: 0 }
 
 /**
  * Encode a control frame.
@@ -123,7 +130,7 @@ const checked = (kind, fields) => {
   /** @type {Record<string, unknown>} */
   const frame = { kind }
   for (const [name, check] of Object.entries(FIELDS[kind])) {
-    const value = name === 'retry_after' ? (fields[name] ?? null) : fields[name]
+    const value = fields[name] ?? USUAL[name]
     if (!CHECKS[check](value)) throw new Error(`field ${name} of a ${kind} frame is not a ${check}`)
     frame[name] = value
   }

@@ -128,7 +128,7 @@ test('a tab in the old history never writes into the new one', async () => {
   await two.journal.adopt('old')
   const rebuilt = new Y.Doc()
   rebuilt.getText('t').insert(0, 'rebuilt ')
-  await one.journal.replace(rebuilt, 'new', true)
+  await one.journal.replace(rebuilt, { lineage: 'new', redactions: 0 }, true)
   two.text.insert(0, 'two, late ')
   await two.journal.written
   assert.equal(await reopened(storage), 'rebuilt ')
@@ -139,7 +139,7 @@ test('a tab in the old history never writes into the new one', async () => {
   assert.equal(aside.lineage, 'old')
   const again = new Y.Doc()
   Y.applyUpdate(again, Y.encodeStateAsUpdate(rebuilt))
-  await two.journal.replace(again, 'new', true)
+  await two.journal.replace(again, { lineage: 'new', redactions: 0 }, true)
   again.getText('t').insert(0, 'both in the ')
   await two.journal.append(Y.encodeStateAsUpdate(again), null)
   assert.equal(await reopened(storage), 'both in the rebuilt ')
@@ -159,7 +159,7 @@ test('a tab whose history another tab replaced, in the same lineage, takes all i
   one.text.insert(0, 'refused ')
   await one.journal.refuse()
   const fresh = new Y.Doc()
-  await one.journal.replace(fresh, 'same', false)
+  await one.journal.replace(fresh, { lineage: 'same', redactions: 0 }, false)
   two.text.insert(4, 'goes on')
   await two.journal.written
   assert.equal(await reopened(storage), 'two goes on')
@@ -186,7 +186,7 @@ test('a refusal is remembered until the document was replaced', async () => {
   await journal.refuse()
   const next = await tab(storage)
   assert.deepEqual([next.kept.refused, next.kept.pending], [true, 0])
-  await next.journal.replace(new Y.Doc(), 'lineage', false)
+  await next.journal.replace(new Y.Doc(), { lineage: 'lineage', redactions: 0 }, false)
   const last = await tab(storage)
   assert.deepEqual([last.kept.refused, last.kept.lineage, last.text.toString()], [false, 'lineage', ''])
   assert.deepEqual(await last.journal.asides(), [])
@@ -209,4 +209,73 @@ test('a storage that fails says what of', async () => {
   const failing = { transact: full, write: full, close: () => Promise.resolve() }
   const journal = new Journal(failing, 'shared/demo', new Y.Doc())
   await assert.rejects(journal.load(), { name: 'StorageError', message: /room 'shared\/demo': Error: full/ })
+})
+
+/**
+ * @param {Storage} storage
+ * @param {string} needle
+ */
+const holds = (storage, needle) =>
+  storage.transact(async tx =>
+    (await tx.list(['room'])).some(([, value]) => {
+      const bytes = value.update ?? value
+      return bytes instanceof Uint8Array && Buffer.from(bytes).includes(needle)
+    })
+  )
+
+test('an erased room leaves nothing of itself, whichever tab is told first', async () => {
+  const storage = memoryStorage()
+  const [one, two] = [await tab(storage), await tab(storage)]
+  for (const { text, journal } of [one, two]) {
+    text.insert(0, 'secret')
+    await journal.adopt('old')
+  }
+  const other = new Y.Doc()
+  other.getText('t').insert(0, 'other secret')
+  await one.journal.replace(other, { lineage: 'other', redactions: 0 }, true)
+  assert.equal((await one.journal.asides()).length, 1)
+  const fresh = [new Y.Doc(), new Y.Doc()]
+  fresh[0].getText('t').insert(0, 'new')
+  Y.applyUpdate(fresh[1], Y.encodeStateAsUpdate(fresh[0]))
+  await one.journal.erase(fresh[0], { lineage: 'new', redactions: 0 })
+  two.text.insert(0, 'late secret')
+  await two.journal.written
+  await two.journal.erase(fresh[1], { lineage: 'new', redactions: 0 })
+  assert.equal(await holds(storage, 'secret'), false)
+  assert.deepEqual(await one.journal.asides(), [])
+  assert.equal(await reopened(storage), 'new')
+})
+
+test('a room that was erased while it was open is not met when it is opened again', async () => {
+  const storage = memoryStorage()
+  const { text, journal } = await tab(storage)
+  text.insert(0, 'secret')
+  await journal.adopt('old')
+  await journal.erase(new Y.Doc(), { lineage: null, redactions: 0 })
+  const { kept } = await tab(storage)
+  assert.deepEqual([kept.lineage, kept.pending, kept.refused], [null, 0, false])
+  assert.equal(await holds(storage, 'secret'), false)
+})
+
+test('what was taken out of a room is kept no longer, and everything else is', async () => {
+  const storage = memoryStorage()
+  const { doc, text, journal } = await tab(storage)
+  text.insert(0, 'secret')
+  await journal.adopt('old')
+  const rebuilt = new Y.Doc()
+  rebuilt.getText('t').insert(0, 'secret kept')
+  await journal.replace(rebuilt, { lineage: 'new', redactions: 1 }, true)
+  await journal.redact(1)
+  assert.equal((await journal.asides()).length, 1)
+  rebuilt.getText('t').delete(0, 7)
+  const late = await tab(storage)
+  late.text.insert(0, 'well ')
+  await late.journal.written
+  await journal.redact(2)
+  assert.equal(await holds(storage, 'secret'), false)
+  assert.deepEqual(await journal.asides(), [])
+  const state = new Y.Doc()
+  Y.applyUpdate(state, (await journal.load()).update ?? new Uint8Array())
+  assert.equal(state.getText('t').toString(), 'well kept')
+  assert.equal(doc.getText('t').toString(), 'secret')
 })

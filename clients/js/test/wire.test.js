@@ -10,7 +10,9 @@ const FRAMES = [
     principal: 'page',
     access: ['read'],
     limits: { max_message: 2 ** 40 },
-    server: '1'
+    server: '1',
+    erased: ['b2'],
+    redactions: 2
   },
   { kind: 'ack', n: 300 },
   { kind: 'reject', n: 2, code: 4403, reason: 'read only', retry_after: null },

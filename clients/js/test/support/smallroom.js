@@ -66,7 +66,7 @@ export class SmallRoom {
   /** @param {WebSocket} socket */
   greet(socket) {
     const { lineage, access, limits } = this
-    const welcome = { lineage, principal: 'page', access, limits, server: '0' }
+    const welcome = { lineage, principal: 'page', access, limits, server: '0', erased: [], redactions: 0 }
     this.count = 0
     socket.on('message', data => this.answer(socket, new Uint8Array(/** @type {Buffer} */ (data))))
     if (!this.isStock) socket.send(encodeControl({ kind: 'welcome', ...welcome }))
