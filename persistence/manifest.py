@@ -33,7 +33,7 @@ class Backup(NamedTuple):
         sha256: of the file, in hexadecimal.
         size: of the file, in bytes.
         rooms: what it has of each room that changed.
-        gone: the rooms that the one before had and it has not.
+        gone: the rooms that the one before had and it has not, or is not to be had of it any more.
     """
 
     id: str
@@ -192,10 +192,12 @@ def _change(directory: Path, change: Callable[[Manifest], Manifest]) -> None:
 
 
 def _without(backup: Backup, room: str, lineage: str) -> Backup:
+    """Return a backup without a room of some lineage, also as it was under another one in those that it builds on."""
     section = backup.rooms.get(room)
     if section is None or section.kept.lineage != lineage:
         return backup
-    return backup._replace(rooms={name: each for name, each in backup.rooms.items() if name != room})
+    left = {name: each for name, each in backup.rooms.items() if name != room}
+    return backup._replace(rooms=left, gone=tuple(sorted({*backup.gone, room})))
 
 
 def _digest(number: int, body: Any) -> str:

@@ -260,10 +260,16 @@ class MemoryStore:
 
     async def add_checkpoint(self, room: str, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint; see ``Store.add_checkpoint``."""
-        held = self._held(room, checkpoint.seq)
-        if checkpoint.seq not in held.snapshots and checkpoint.seq < held.beginning:
-            raise sequence_error(room, checkpoint.seq, held.last)
+        held = self._reaching(room, checkpoint)
         return held.checkpoints.setdefault(checkpoint.name, checkpoint) is checkpoint
+
+    async def replace_checkpoint(self, room: str, checkpoint: Checkpoint) -> bool:
+        """Put another checkpoint in place of one; see ``Store.replace_checkpoint``."""
+        held = self._reaching(room, checkpoint)
+        if checkpoint.name not in held.checkpoints:
+            return False
+        held.checkpoints[checkpoint.name] = checkpoint
+        return True
 
     async def checkpoints(self, room: str) -> list[Checkpoint]:
         """Return a room's checkpoints; see ``Store.checkpoints``."""
@@ -275,6 +281,13 @@ class MemoryStore:
         """Delete a checkpoint; see ``Store.drop_checkpoint``."""
         held = self._opened().get(room)
         return held is not None and held.checkpoints.pop(name, None) is not None
+
+    def _reaching(self, room: str, checkpoint: Checkpoint) -> _Room:
+        """Return a room that has the state of a checkpoint. Raises SequenceError."""
+        held = self._held(room, checkpoint.seq)
+        if checkpoint.seq not in held.snapshots and checkpoint.seq < held.beginning:
+            raise sequence_error(room, checkpoint.seq, held.last)
+        return held
 
     def _held(self, room: str, seq: int) -> _Room:
         """Return a room whose log reaches an update. Raises SequenceError."""

@@ -26,6 +26,12 @@ ADD_CHECKPOINT: Final = f"""
     WHERE EXISTS ({IS_KEPT.replace("?2", "?3")})
     ON CONFLICT (room, name) DO NOTHING"""
 
+# (room name, name, seq, kind, author, at, note)
+REPLACE_CHECKPOINT: Final = f"""
+    UPDATE checkpoints SET seq = ?3, kind = ?4, author = ?5, at = ?6, note = ?7,
+        checksum = {_CHECKPOINT_SUM.format("?2", "?3", "?5", "?6", "?4", "?7")}
+    WHERE room = {ROOM_ID} AND name = ?2 AND EXISTS ({IS_KEPT.replace("?2", "?3")})"""
+
 # (room name) -> the fields of `Checkpoint`, text as bytes, and whether they are sound
 CHECKPOINTS: Final = f"""
     SELECT CAST(name AS BLOB), CAST(seq AS INTEGER), CAST(kind AS BLOB), CAST(author AS BLOB), CAST(at AS INTEGER),

@@ -2,8 +2,9 @@
 
 import os
 import secrets
+import sqlite3
 from collections.abc import Collection, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -155,8 +156,10 @@ async def fill(
     for number, backup in enumerate(chain.backups):
 
         def place(room: Room, number: int = number) -> Place | None:
-            if room.name not in rooms or number < chain.first[room.name]:
-                return None  # what it has of the room, a later one has whole; or it is not to be had any more
+            if room.name not in rooms or room.name not in chain.backups[number].rooms:
+                return None  # it is not to be had any more
+            if number < chain.first[room.name]:
+                return None  # a later one has the whole room
             return Place(room.name, new_lineage() if anew else room.lineage)
 
         filler = Filler(store, place)
@@ -215,14 +218,34 @@ def _files(database: Path) -> list[Path]:
 
 def _replace(database: Path, new: Path, at: int) -> Path | None:
     """Put a new database in place, and return where the one is that was there."""
-    old = _files(database)
     aside = database.with_name(f"{database.name}.before-restore-{stamp(at)}")
-    for file in old:
-        file.rename(file.with_name(file.name.replace(database.name, aside.name, 1)))
+    is_there = bool(_files(database))
+    if is_there:
+        _put_aside(database, aside)
     _sync_file(new)
-    new.rename(database)
+    new.replace(database)
     sync(database.parent)
-    return aside if old else None
+    return aside if is_there else None
+
+
+def _put_aside(database: Path, aside: Path) -> None:
+    """Give a database another name as well, under which it stays when the first is taken from it.
+
+    So there is a whole one of the first name at any moment, also for whoever starts after the power was cut.
+    """
+    is_there = database.exists()
+    if is_there:
+        with suppress(sqlite3.Error), closing(sqlite3.connect(database)) as connection:  # it may be damaged
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # then nothing of it is in other files
+    for file in _files(database):
+        if file != database:
+            file.rename(file.with_name(file.name.replace(database.name, aside.name, 1)))
+    if is_there:
+        try:
+            os.link(database, aside)
+        except OSError:  # a file system without links
+            database.rename(aside)
+    sync(database.parent)
 
 
 def _sync_file(file: Path) -> None:

@@ -29,14 +29,21 @@ class SqliteNotes:
 
     async def add_checkpoint(self, room: str, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint; see ``Store.add_checkpoint``."""
+        return await self._put_checkpoint(notes.ADD_CHECKPOINT, room, checkpoint)
+
+    async def replace_checkpoint(self, room: str, checkpoint: Checkpoint) -> bool:
+        """Put another checkpoint in place of one; see ``Store.replace_checkpoint``."""
+        return await self._put_checkpoint(notes.REPLACE_CHECKPOINT, room, checkpoint)
+
+    async def _put_checkpoint(self, statement: str, room: str, checkpoint: Checkpoint) -> bool:
         with self._translated(room):
             last = await self._last(room)
             if last is None or not 0 <= checkpoint.seq <= last:
                 raise sequence_error(room, checkpoint.seq, last)
-            is_added = bool(await self._database.transact([(notes.ADD_CHECKPOINT, (room, *checkpoint))]))
-            if not is_added and not await self._fetch(queries.IS_KEPT, room, checkpoint.seq):
+            is_put = bool(await self._database.transact([(statement, (room, *checkpoint))]))
+            if not is_put and not await self._fetch(queries.IS_KEPT, room, checkpoint.seq):
                 raise sequence_error(room, checkpoint.seq, last)
-            return is_added
+            return is_put
 
     async def checkpoints(self, room: str) -> list[Checkpoint]:
         """Return a room's checkpoints; see ``Store.checkpoints``."""

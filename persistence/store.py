@@ -198,6 +198,14 @@ class Store(Protocol):
         """Return a room's checkpoints, by their sequence number and time; damaged ones are left out."""
         ...
 
+    async def replace_checkpoint(self, room: str, checkpoint: Checkpoint) -> bool:
+        """Put another checkpoint in place of the one of its name; returns False if there is none.
+
+        Raises:
+            SequenceError: as ``add_checkpoint``.
+        """
+        ...
+
     async def drop_checkpoint(self, room: str, name: str) -> bool:
         """Delete a checkpoint; returns whether there was one."""
         ...

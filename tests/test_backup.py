@@ -329,3 +329,18 @@ async def test_backup_with_any_bit_flipped_is_refused(tmp_path: Path) -> None:
             else:  # a space between two values of the manifest may become another
                 assert (path.name, said) == ("manifest.json", before)
         path.write_bytes(whole)
+
+
+async def test_restore_leaves_out_a_room_that_was_erased_under_a_later_lineage(tmp_path: Path) -> None:
+    database = await written(tmp_path)
+    backups = tmp_path / "backups"
+    first = back_up(database, backups, 1).backup
+    async with SqliteStore(database) as store:
+        await store.adopt("room", "another")
+    second = back_up(database, backups, 2).backup
+    async with SqliteStore(database) as store:
+        await store.erase("room", b"", 3)
+    back_up(database, backups, 3)
+    assert "room" in open_chain(backups, first.id).rooms
+    done = await restore(open_chain(backups, second.id), tmp_path / "restored" / "comity.db", 1)
+    assert "room" not in done.rooms

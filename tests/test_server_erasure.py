@@ -12,7 +12,7 @@ from comity.persistence.memory import MemoryStore
 from comity.persistence.records import Erased
 from comity.server.app import DATABASE
 from comity.server.rooms.archive import now
-from tests.support.raw import RawClient, raw_client
+from tests.support.raw import CallError, RawClient, raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
@@ -162,3 +162,10 @@ async def test_expiry_takes_no_time_that_is_none(tmp_path: Path, seconds: int) -
     async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as client:
         with pytest.raises(Exception, match="seconds"):
             await client.call("expire", seconds=seconds)
+
+
+async def test_expiry_of_a_room_never_written_to_is_refused(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as client:
+        with pytest.raises(CallError, match="never written") as refused:
+            await client.call("expire", seconds=1)
+        assert refused.value.failure.code == 4400

@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from comity.crdt_types.errors import ComityError, InvalidValueError
+from comity.crdt_types.errors import ComityError, InvalidValueError, StorageError
+from comity.persistence.errors import SequenceError
 from comity.persistence.records import RoomRow
 
 from ..monitoring.tally import tier
 from ..rooms.archive import Archive, now, translated
 from .erasure import Erasure
+from .past import never_written
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +67,19 @@ class Expiry:
     async def set(self, name: str, seconds: float | None) -> None:
         """Let a room live for another time than its tier; None is as long as its tier.
 
-        Raises: InvalidValueError, if that is no time; StorageError, also for a room that was never written to.
+        Raises: InvalidValueError, if that is no time; StaleVersionError, for a room that was never written to;
+            StorageError.
         """
         if seconds is not None and not 0 < seconds < 2**40:
             raise InvalidValueError(f"{seconds} seconds", subject=f"room {name!r}", remedy="give a time above 0")
         value = None if seconds is None else b"%d" % round(seconds * MS)
-        with translated():
-            await self._archive.store.note(name, ATTRIBUTE, value)
+        try:
+            with translated():
+                await self._archive.store.note(name, ATTRIBUTE, value)
+        except StorageError as error:
+            if isinstance(error.__cause__, SequenceError):
+                raise never_written(name) from error
+            raise
 
     async def _expire(self, row: RoomRow) -> bool:
         try:

@@ -51,7 +51,7 @@ async def reached(archive: Archive, room: Room, seq: int | None) -> int:
     """
     last = await newest(archive, room)
     if not room.contents.is_stored:
-        raise StaleVersionError("it was never written to", subject=f"room {room.name!r}", remedy="write to it first")
+        raise never_written(room.name)
     if seq is None:
         return last
     if seq > last or (seq < await oldest(archive, room.name, last) and not await _is_kept(archive, room.name, seq)):
@@ -143,6 +143,11 @@ async def _records(archive: Archive, name: str, after: int, until: int) -> Async
 def _loaded(base: Base, records: list[Record]) -> Loaded:
     tail = tuple(record.update for record in records)
     return Loaded("", base.state, base.seq, tail, base.seq + len(tail), sum(map(len, tail)))
+
+
+def never_written(name: str) -> StaleVersionError:
+    """Return the error of asking for something of a room that there is not yet."""
+    return StaleVersionError("it was never written to", subject=f"room {name!r}", remedy="write to it first")
 
 
 def _out_of_reach(name: str, seq: int) -> StaleVersionError:

@@ -212,8 +212,7 @@ class Redaction:
     async def _replace_checkpoints(self, name: str, checkpoints: Sequence[Checkpoint]) -> None:
         with translated():
             for checkpoint in checkpoints:
-                await self._archive.store.drop_checkpoint(name, checkpoint.name)
-                await self._archive.store.add_checkpoint(name, checkpoint)
+                await self._archive.store.replace_checkpoint(name, checkpoint)
 
     async def _count(self, name: str) -> None:
         count = await redactions(self._archive, name) + 1

@@ -100,6 +100,17 @@ class HistoryAcceptance(ABC):
             assert await store.checkpoints("nowhere") == []
             assert not await store.drop_checkpoint("nowhere", "late")
 
+    async def test_a_checkpoint_is_replaced_by_one_of_its_name(self, tmp_path: Path) -> None:
+        async with self.make(tmp_path) as store:
+            await fill(store, "room", *LETTERS)
+            assert await store.add_checkpoint("room", checkpoint("one", 5))
+            other = Checkpoint("one", 2, "milestone", "erased", 7, "")
+            assert await store.replace_checkpoint("room", other)
+            assert not await store.replace_checkpoint("room", other._replace(name="two"))
+            assert await store.checkpoints("room") == [other]
+            with pytest.raises(SequenceError):
+                await store.replace_checkpoint("room", other._replace(seq=7))
+
     @pytest.mark.parametrize("seq", [-1, 7])
     async def test_a_checkpoint_outside_the_log_is_refused(self, tmp_path: Path, seq: int) -> None:
         async with self.make(tmp_path) as store:
