@@ -107,7 +107,7 @@ class Journal:
         self._number = number
         if origin is not None:
             self._must_redact, self.redactions = False, origin.redactions
-        await self._fold(origin)
+        await self._file.start_over(self._whole(), self._unacknowledged(), self._number, origin)
         self.saved.advance(count)
 
     async def erase(self, number: int, origin: Origin | None) -> None:
@@ -161,16 +161,13 @@ class Journal:
         edits, self._edits = self._edits, []
         self._tail += size
         if size > MAX_PENDING or self._tail > max(self._base, FOLD_FLOOR):
-            await self._fold(None)
+            await self._file.fold(self._whole(), self._unacknowledged(), self._number)
         else:
             await self._file.append(updates, edits, self._number)
 
     async def _redact(self) -> None:
         self._must_redact = False
         await self._file.redact(self._whole(), self._unacknowledged(), self._number, self.redactions)
-
-    async def _fold(self, origin: Origin | None) -> None:
-        await self._file.fold(self._whole(), self._unacknowledged(), self._number, origin)
 
     def _whole(self) -> bytes:
         """Return the whole document, to be written in place of what was and would be."""

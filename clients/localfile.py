@@ -170,10 +170,16 @@ class LocalFile:
             await self._set("number", number)
             await self._db.commit()
 
-    async def fold(
+    async def fold(self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int) -> None:
+        """Replace all that was written by one update and the edits that are still unacknowledged."""
+        async with self._explained():
+            await self._replace(state, edits, number)
+            await self._db.commit()
+
+    async def start_over(
         self, state: bytes, edits: Iterable[tuple[int, Edit]], number: int, origin: Origin | None = None
     ) -> None:
-        """Replace all that was written by one update and the edits that are still unacknowledged.
+        """Do what ``fold`` does with another document, which holds nothing that the server refused.
 
         An origin, if given, replaces the one that is remembered, in the same transaction.
         """

@@ -13,6 +13,7 @@ _PERM, _BUSY, _LOCKED, _READONLY, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 3, 5, 6,
 
 _FREE_SPACE: Final = "free space on this disk"
 _WRITABLE: Final = "choose a data directory that this user may create and write"
+_THERE: Final = "look at its name, and at the directory that it is to be in"
 
 _MEANINGS: Final[dict[int, tuple[type[StoreError], str]]] = {
     _FULL: (StoreFullError, _FREE_SPACE),
@@ -35,7 +36,7 @@ def from_os(error: OSError, path: Path) -> StoreError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFullError(reason, subject=str(path), remedy=_FREE_SPACE)
-    return StoreUnwritableError(reason, subject=str(path), remedy=_WRITABLE)
+    return StoreUnwritableError(reason, subject=str(path), remedy=_THERE if error.errno == errno.ENOENT else _WRITABLE)
 
 
 def from_sqlite(error: sqlite3.Error | UnicodeDecodeError, path: Path, room: str = "") -> StoreError:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
 import comity
 from comity import Counter, List, Log, Map, ORSet, Register, State, StateDocument, Text
+from comity.__main__ import app
 from comity.clients.commands.contents import contents
 from comity.clients.commands.options import moment
 from comity.clients.commands.output import plain, printable
@@ -59,13 +62,27 @@ class Said(NamedTuple):
         return [line.split() for line in self.output.splitlines()]
 
 
+# The runner takes over the standard output of this process.
+_OUTPUT = threading.Lock()
+
+
+def _invoked(environment: dict[str, str], arguments: tuple[str, ...]) -> Said:
+    with _OUTPUT:
+        done = CliRunner(env=environment).invoke(app, list(arguments))
+    return Said(done.exit_code, done.stdout, done.stderr)
+
+
 class Terminal(NamedTuple):
     """Where commands are typed that ask one server."""
 
     url: str
 
     async def run(self, *arguments: str) -> Said:
-        """Run a command to its end."""
+        """Run a command to its end, in a thread of this process: starting one takes longer than most commands."""
+        return await asyncio.to_thread(_invoked, {"COMITY_URL": self.url, "COMITY_AGENT": "dee"}, arguments)
+
+    async def run_apart(self, *arguments: str) -> Said:
+        """Run a command to its end, in a process of its own."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "comity", *arguments),
             cwd=ROOT,
@@ -139,6 +156,8 @@ async def test_commands_tell_of_the_history_of_a_room(tmp_path: Path) -> None:
         assert (cell["credit"]["author"], cell["credit"]["version"]) == ("bo", 4)
         assert before.cells[-1][:4] == ["body", "4-16", "bo", "2"]
         assert names.cells[1][:4] == ["half", "2", "milestone", "dee"]
+        assert (await here.done("log", PLAN, "--author", "nobody")).output == "no changes\n"
+        assert (await here.done("log", PLAN, "--author", "nobody", "--json")).output == ""
 
 
 async def test_commands_go_back_and_say_what_they_did(tmp_path: Path) -> None:
@@ -262,3 +281,13 @@ def test_plain_makes_json_of_results() -> None:
 def test_printable_quotes_what_could_steer_a_terminal() -> None:
     assert printable("shared/plan é") == "shared/plan é"
     assert printable("\x1b[2J") == "'\\x1b[2J'"
+
+
+async def test_commands_are_programs(tmp_path: Path) -> None:
+    async with terminal(tmp_path) as here:
+        said = await here.run_apart("history", PLAN, "--json")
+        assert (said.exit_code, said.errors) == (0, "")
+        assert said == await here.run("history", PLAN, "--json")
+        wrong = await here.run_apart("show", PLAN, "nothing")
+        assert wrong.exit_code == 1
+        assert wrong.errors.startswith("comity: ")

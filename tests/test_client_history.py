@@ -244,8 +244,8 @@ async def test_history_refuses_versions_that_never_were() -> None:
                 await listed(history, since=when)
             with pytest.raises(StaleVersionError):
                 await history.rollback(until=when)
-        for bad in (0, 3):
-            with pytest.raises(StaleVersionError):
+        for bad, why in ((0, "no version"), (3, "no version 3;")):
+            with pytest.raises(StaleVersionError, match=why):
                 await history.undo(bad)
         with pytest.raises(InvalidValueError, match="time zone"):
             await history.at(datetime(2026, 1, 1))  # noqa: DTZ001

@@ -76,7 +76,7 @@ async def test_localfile_that_is_no_database_is_refused_by_name(tmp_path: Path) 
 async def test_localfile_keeps_another_document_beside_itself(tmp_path: Path) -> None:
     async with LocalFile(tmp_path, ROOM) as file:
         kept = await file.keep_aside(b"old", [(1, Edit("count", "spent", None, 2))])
-        await file.fold(b"new", [], 2, Origin("lineage-2", 0))
+        await file.start_over(b"new", [], 2, Origin("lineage-2", 0))
         now = await file.restore()
     with sqlite3.connect(kept) as db:
         assert db.execute("SELECT body FROM updates").fetchall() == [(b"old",)]
@@ -102,3 +102,23 @@ async def test_journal_saves_in_batches_and_folds_what_has_grown(tmp_path: Path)
     async with LocalFile(tmp_path, ROOM) as file:
         again = StateDocument(update=pycrdt.merge_updates(*(await file.restore()).updates))
     assert again.index.cells(0, "big")[None][0].value == blob
+
+
+async def test_journal_that_folds_remembers_what_was_refused_until_the_document_is_another_one(tmp_path: Path) -> None:
+    document = StateDocument(agent="a")
+    async with LocalFile(tmp_path, ROOM) as file:
+        journal = Journal(file, document.update_since, list, 0)
+        document.on_commit(lambda commit: journal.append(commit, 1))
+        writing = asyncio.create_task(journal.run())
+        document.set_register("goal", "refused")
+        journal.refuse(0, 1)
+        await journal.flush()
+        document.set_register("big", "x" * 2 * FOLD_FLOOR)
+        await journal.flush()
+        kept = await file.restore()
+        assert len(kept.updates) == 1
+        assert kept.refused
+        async with journal.lock:
+            await journal.rewrite(1, None)
+        assert not (await file.restore()).refused
+        writing.cancel()

@@ -1,7 +1,7 @@
 """Going back and bringing together: restores, rollbacks and merges of a real server's rooms, while others edit them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import comity
 from comity import Client, Counter, History, Log, Map, ORSet, Register, State, StateDocument, Text
 from comity.clients.history.writing import Arrival
+from comity.crdt_types.document.entry import CELL
 from comity.crdt_types.history.record import VersionRecord
 from comity.persistence.memory import MemoryStore
 from tests.support.authors import ROOM, authors_of, play
@@ -202,6 +203,23 @@ async def test_rollback_takes_back_what_one_agent_did_and_says_what_it_left() ->
             "body": "Ana. ",
         }
         assert await history.rollback(author="nobody") == (None, (), ())
+
+
+@pytest.mark.parametrize(
+    ("versions", "left"),
+    [([3, 5], True), ([1, 2, 3, 5], True), ([5], False), ([1, 2, 5], False), ([3, 4, 5], False), (range(1, 6), False)],
+)
+async def test_rollback_is_a_restore_only_if_everything_since_is_taken_back(
+    versions: Sequence[int], left: bool
+) -> None:
+    async with server_on("memory") as server, room_of(server.url) as (plan, history):
+        for goal in "abcd":
+            await committed(plan, goal=goal)
+        plan.document.set_cell("$schema", "x@1", True)
+        await plan.durable()
+        await history.rollback(since=2, versions=versions)
+        now = await history.at(await newest(history))
+        assert ("x@1" in now.index.cells(CELL, "$schema")) is left
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Repair: afterwards all is sound, what was sound is kept, and what was there before lies beside it."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from comity.__main__ import app
 from comity.crdt_types.errors import EngineError, ProtocolError
+from comity.crdt_types.update import EMPTY_UPDATE
 from comity.persistence.backup import back_up
 from comity.persistence.errors import StoreError, StoreInUseError, StoreUnwritableError
 from comity.persistence.records import Checkpoint, Record
@@ -35,12 +36,15 @@ class Written:
         self.path = folder / DATABASE
         self.records: list[Record] = []
 
-    async def write(self, turns: list[int], *, snapshots: Collection[int] = ()) -> None:
-        """Write edits of the authors with these numbers, in order; each of them builds on that author's before."""
+    async def write(self, turns: list[int], *, snapshots: Collection[int] = (), keys: int = 0) -> None:
+        """Write edits of the authors with these numbers, in order; each of them builds on that author's before.
+
+        If a number of keys is given, each author has so many, and writes over what is there.
+        """
         docs: list[pycrdt.Doc[Any]] = [pycrdt.Doc(client_id=n + 1) for n in range(len(AUTHORS))]
         for seq, turn in enumerate(turns, 1):
             before = docs[turn].get_state()
-            docs[turn].get("m", type=pycrdt.Map)[f"{seq}"] = seq
+            docs[turn].get("m", type=pycrdt.Map)[f"{turn}/{seq % keys}" if keys else f"{seq}"] = seq
             self.records.append(Record(seq, docs[turn].get_update(before), AUTHORS[turn], 1_000 + seq))
         async with SqliteStore(self.path, durability="os") as store:
             for room in ("damaged", "other"):
@@ -52,10 +56,14 @@ class Written:
 
     def state(self, seq: int) -> bytes:
         """Return the state as of a record."""
+        return self.of(range(1, seq + 1)).get_update()
+
+    def of(self, numbers: Iterable[int]) -> pycrdt.Doc[Any]:
+        """Return a document of some of the records."""
         doc: pycrdt.Doc[Any] = pycrdt.Doc()
-        for record in self.records[:seq]:
-            doc.apply_update(record.update)
-        return doc.get_update()
+        for number in numbers:
+            doc.apply_update(self.records[number - 1].update)
+        return doc
 
 
 async def _read(path: Path, room: str) -> tuple[set[str], list[Record], str]:
@@ -70,6 +78,17 @@ async def _read(path: Path, room: str) -> tuple[set[str], list[Record], str]:
                 doc.apply_update(update)
         first = loaded.snapshot_seq if loaded.snapshot else 0
         return set(doc.get("m", type=pycrdt.Map).keys()), await store.records(room, after=first), loaded.lineage
+
+
+async def _values(path: Path, room: str) -> dict[str, int]:
+    """Return what a room's document holds."""
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    async with SqliteStore(path) as store:
+        loaded = await store.load(room)
+        assert loaded is not None
+        for update in (loaded.snapshot, *loaded.tail):
+            doc.apply_update(update or EMPTY_UPDATE)
+    return doc.get("m", type=pycrdt.Map).to_py() or {}
 
 
 def _names(folder: Path) -> list[str]:
@@ -112,6 +131,29 @@ async def test_repair_merges_what_is_sound_after_the_damage(tmp_path: Path) -> N
     assert (keys, lineage) == ({"1", "2", "3", "5", "7"}, "lineage of damaged")
     kept = [written.records[number - 1] for number in (1, 2, 3, 5, 7)]
     assert log == [record._replace(seq=seq) for seq, record in enumerate(kept, 1)]
+
+
+async def test_repair_merges_no_deletion_of_what_gets_no_new_value(tmp_path: Path) -> None:
+    written = Written(tmp_path)
+    await written.write([0, 0, 0, 0, 0], keys=2)
+    spoil(written.path, "damaged", 3)
+    mended = _only(await asyncio.to_thread(_sound, written.path, "merge"))
+    assert mended.gathered == (0, 2)
+    assert mended.end == 2
+    assert await _values(written.path, "damaged") == {"0/0": 2, "0/1": 1}
+
+
+async def test_repair_merges_the_inserts_of_a_record_that_waits_in_part(tmp_path: Path) -> None:
+    written = Written(tmp_path)
+    await written.write([0, 0, 0, 2], keys=2)
+    async with SqliteStore(written.path) as store:
+        both = pycrdt.merge_updates(*(record.update for record in written.records[2:]))
+        await store.append(appends("damaged", 5, both))
+    for seq in (2, 3, 4):
+        spoil(written.path, "damaged", seq)
+    mended = _only(await asyncio.to_thread(_sound, written.path, "merge"))
+    assert (mended.gathered, mended.end) == ((0, 1), 2)
+    assert await _values(written.path, "damaged") == {"0/1": 1, "2/0": 4}
 
 
 async def test_repair_resets_a_room_to_what_it_was_in_a_backup(tmp_path: Path) -> None:
@@ -223,6 +265,20 @@ async def test_repair_mends_the_rooms_that_are_named_and_no_others(tmp_path: Pat
     assert [room.verdict for room in verify(written.path).rooms] == ["sound", "lost"]
 
 
+@pytest.mark.parametrize("is_sound", [True, False])
+async def test_repair_refuses_a_room_that_is_not_there(tmp_path: Path, is_sound: bool) -> None:
+    written = Written(tmp_path)
+    await written.write([0, 1])
+    if not is_sound:
+        spoil(written.path, "damaged", 1)
+    names = _names(tmp_path)
+    arguments = ["repair", str(tmp_path), "--strategy", "merge", "--room", "damagd"]
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+    assert result.exit_code == 2
+    assert "room 'damagd': there is no such room" in result.stderr
+    assert _names(tmp_path) == names
+
+
 async def test_repair_refuses_while_a_server_has_the_database_open(tmp_path: Path) -> None:
     written = Written(tmp_path)
     await written.write([0])
@@ -291,20 +347,23 @@ async def test_repair_keeps_a_prefix_or_all_that_can_be_applied(
 ) -> None:
     written = Written(tmp_path_factory.mktemp("repair"))
     snapshots = sorted(data.draw(st.sets(st.integers(1, len(turns)), max_size=2)))
-    await written.write(turns, snapshots=snapshots)
+    keys = data.draw(st.integers(1, 4))
+    await written.write(turns, snapshots=snapshots, keys=keys)
     bad = sorted(data.draw(st.sets(st.integers(1, len(turns)), min_size=1, max_size=3)))
     for seq in bad:
         spoil(written.path, "damaged", seq)
     _sound(written.path, strategy)
-    keys, log, lineage = await _read(written.path, "damaged")
+    _, log, lineage = await _read(written.path, "damaged")
     end = max(_end(seq, bad, len(turns)) for seq in (0, *snapshots))
-    expected = {str(seq) for seq in range(1, end + 1)}
+    kept = set(range(1, end + 1))
     if strategy == "merge":
         lost = {turns[seq - 1]: seq for seq in reversed(bad) if seq > end}
-        expected |= {f"{seq}" for seq in range(end + 1, len(turns) + 1) if seq < lost.get(turns[seq - 1], 99)}
-    assert (keys, lineage) == (expected, "lineage of damaged")
+        kept |= {seq for seq in range(end + 1, len(turns) + 1) if seq < lost.get(turns[seq - 1], 99)}
+    expected = written.of(sorted(kept)).get("m", type=pycrdt.Map).to_py()
+    assert (await _values(written.path, "damaged"), lineage) == (expected or {}, "lineage of damaged")
     for record in log:
-        assert written.records[record.at - 1_001][1:] == record[1:]
+        untouched = 1 if record.seq <= end else 2  # beyond it an update is what the engine said that it changed
+        assert written.records[record.at - 1_001][untouched:] == record[untouched:]
 
 
 def _end(seq: int, bad: list[int], last: int) -> int:

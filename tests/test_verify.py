@@ -215,6 +215,7 @@ async def test_verify_command_exits_by_what_it_found(tmp_path: Path) -> None:
     assert "whole up to record 2 of 8; 5 sound records after that" in output
     code, output = await asyncio.to_thread(_run, "verify", str(tmp_path / "nowhere"))
     assert code == 2
+    assert "No such file or directory; look at its name" in output
 
 
 async def test_verify_command_prints_json_for_programs(tmp_path: Path) -> None:

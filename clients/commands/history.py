@@ -93,12 +93,16 @@ def log(
     """Tell what each version of a room changed, the oldest first; with --json a line for each."""
     told = tell_json if as_json else _tell_entry
 
-    async def tell_log(history: History) -> None:
+    async def tell_log(history: History) -> int:
+        count = 0
         matching = history.log(field=field or None, author=author or None, since=perhaps(since), until=perhaps(until))
         async for entry in matching:
             told(entry)
+            count += 1
+        return count
 
-    ask(room, url, "", tell_log)
+    if not ask(room, url, "", tell_log) and not as_json:
+        tell("no changes")
 
 
 def _tell_entry(entry: LogEntry) -> None:

@@ -186,11 +186,10 @@ class History:
                 subject=self._line.subject,
                 remedy="name an author, a time or versions",
             )
-        wanted = None if versions is None else frozenset(versions)
-        start, end = await self._chosen(since, until, wanted)
+        start, end, wanted = await self._chosen(since, until, versions)
         span = await self._source.span()
         authors = None if author is None else Authors(await self._newest(span))
-        everything = fields is author is None and end >= span.last and (wanted is None or len(wanted) >= end - start)
+        everything = fields is author is None and end >= span.last and (wanted is None or len(wanted) == end - start)
         reverting = Reverting(await self._timeline.state(start), self.agent, fields=fields, whole=everything)
         async for page in self._source.pages(start, span.last):
             reverting.go_on(
@@ -208,14 +207,17 @@ class History:
         return await self.rollback(versions=[version])
 
     async def _chosen(
-        self, since: Moment | None, until: Moment | None, wanted: frozenset[int] | None
-    ) -> tuple[int, int]:
-        """Return the version before the first one that may be taken back, and the last one."""
+        self, since: Moment | None, until: Moment | None, versions: Iterable[int] | None
+    ) -> tuple[int, int, Collection[int] | None]:
+        """Return the version before the first one that may be taken back, the last one, and which, all if None."""
         start, end = await self._moments.stretch(since, until)
-        if not wanted:
-            return start, end if wanted is None else start
-        first, last = await self._moments.stretch(min(wanted) - 1, max(wanted))
-        return max(start, first), min(end, last)
+        if versions is None:
+            return start, end, None
+        named = frozenset(versions)
+        if named:
+            await self._moments.stretch(min(named) - 1, max(named))  # there must be such
+        wanted = frozenset(version for version in named if start < version <= end)
+        return min(wanted, default=start + 1) - 1, max(wanted, default=start), wanted
 
     async def _revised(self, reverting: Reverting, span: Span) -> Revision:
         before, update, reverted = reverting.revert()

@@ -43,8 +43,8 @@ class Moments:
             until: the last version, or the time up to which; the newest if None.
         """
         span = await self._source.span()
-        start = span.first if since is None else self._kept(await self.version(since, before=True), span, since)
         end = span.last if until is None else self._kept(await self.version(until), span, until)
+        start = span.first if since is None else self._kept(await self.version(since, before=True), span, since)
         return start, max(start, end)
 
     async def checkpoints(self) -> list[Checkpoint]:

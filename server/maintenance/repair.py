@@ -8,9 +8,12 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+import pycrdt
+
+from comity.crdt_types.update import EMPTY_UPDATE, holds_no_inserts
 from comity.persistence.checksum import checksum
 from comity.persistence.directory import exclusive
-from comity.persistence.errors import StoreUnwritableError
+from comity.persistence.errors import StoreError, StoreUnwritableError
 from comity.persistence.failures import FAILURES, from_os, from_sqlite
 from comity.persistence.mending import Patient, Removed, drop_strays
 from comity.persistence.progress import Progress, no_progress
@@ -21,6 +24,7 @@ from comity.persistence.verify import examine, inspected
 
 from ..rooms.archive import now
 from ..rooms.document import Document
+from ..rooms.vetting import without_deletions
 from .aside import copied, install, set_aside
 
 Strategy = Literal["rollback", "merge", "reset"]
@@ -86,20 +90,27 @@ def repair(path: Path, plan: Plan, *, dry_run: bool = False, on_progress: Progre
 
     Raises:
         StoreInUseError: a server has it open.
-        StoreError: it cannot be read or written; it was not changed.
+        StoreError: it cannot be read or written, or has no room of a name that is given; it was not changed.
         EngineError: a record is sound and yet cannot be applied; it was not changed.
     """
     if not path.is_file():
         raise StoreUnwritableError("there is no database", subject=str(path), remedy="give the data directory")
     with exclusive(path), _translated(path):
         found = examine(path, on_progress)
-        if isinstance(found, Report) and found.is_sound:
-            return Repaired(found, None, (), 0)
+        if isinstance(found, Report):
+            _check_names(found, plan)
+            if found.is_sound:
+                return Repaired(found, None, (), 0)
         with ExitStack() as stack:
             if dry_run:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="comity-repair-"))
                 return _rehearsed(path, Path(folder) / path.name, found, plan, on_progress)
             return _repaired(path, found, plan, on_progress)
+
+
+def _check_names(report: Report, plan: Plan) -> None:
+    for name in set(plan.rooms).difference(room.room for room in report.rooms):
+        raise StoreError("there is no such room", subject=f"room {name!r}", remedy="comity verify lists all")
 
 
 def _rehearsed(path: Path, copy: Path, found: Report | tuple[str, ...], plan: Plan, on_progress: Progress) -> Repaired:
@@ -121,6 +132,7 @@ def _repaired(path: Path, found: Report | tuple[str, ...], plan: Plan, on_progre
 
 def _mended(path: Path, report: Report, plan: Plan) -> Repaired:
     """Mend a database in one transaction."""
+    _check_names(report, plan)
     damaged = [room for room in report.rooms if room.verdict != "sound" and (not plan.rooms or room.room in plan.rooms)]
     lost = [room.room for room in damaged if room.verdict == "lost"]
     source = plan.source(lost) if plan.source and lost else None
@@ -166,13 +178,20 @@ def _gather(patient: Patient, kept: Kept) -> tuple[Gathered, list[Record]]:
     document = Document([] if base is None else [base])
     beyond, changed = [], []
     for record in patient.sound_records(kept.base):
-        change = document.apply(record.update)
+        change = document.apply(record.update) or EMPTY_UPDATE
         if record.seq > kept.end:
             beyond.append(record.update)
-            if change is not None:
+            if _waits(document, record.update):  # what was to come in the place of what it deletes is not there
+                change = without_deletions(change)
+            if change != EMPTY_UPDATE:
                 changed.append(record._replace(update=change))
     waiting = sum(document.lacks(update) for update in beyond)
     return Gathered(len(beyond) - waiting, waiting), changed
+
+
+def _waits(document: Document, update: bytes) -> bool:
+    """Tell whether inserts of an update that was applied wait for others."""
+    return not holds_no_inserts(pycrdt.get_update(update, document.state_vector()))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from comity.crdt_types.varint import read_uint
 from .bounds import Bounds, Inspection
 
 _NOTHING: Final[Mapping[int, int]] = MappingProxyType({})
+_NO_DELETIONS: Final = b"\x00"
 
 
 class Section(NamedTuple):
@@ -62,6 +63,12 @@ def vet(update: bytes, bounds: Bounds | None = None, known: Mapping[int, int] = 
     except PAST_END:
         raise ProtocolError("the update ends early", subject="update") from None
     return sections
+
+
+def without_deletions(update: bytes) -> bytes:
+    """Return what a whole update inserts, without what it deletes."""
+    _, at = _read_sections(update, None)
+    return update[:at] + _NO_DELETIONS
 
 
 def vet_state_vector(state: bytes) -> None:
