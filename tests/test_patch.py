@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonpatch import apply_patch
 
@@ -202,6 +202,12 @@ def test_patch_follows_a_reset() -> None:
 # In -----------------------------------------------------------------------------------------------------------------
 
 
+def rewritten(before: list[Any], after: list[Any]) -> bool:
+    """Tell whether nothing of a log is left, and others are in its place: no log is assigned to so."""
+    kept = any(after[: len(before) - at] == before[at:] for at in range(len(before)))
+    return bool(before and after) and not kept
+
+
 def fork(state: World) -> World:
     return World(StateDocument(update=state.document.update_since()))
 
@@ -217,6 +223,7 @@ def test_patch_of_the_difference_makes_one_state_the_other(earlier: list[Any], l
         make(goal, edit)
     commits: list[Any] = []
     before = state.to_json()
+    assume(not rewritten(before["log"], goal.to_json()["log"]))
     state.document.on_commit(commits.append)
     patch = json.loads(json.dumps(diff(before, goal.to_json())))
     state.apply_patch(patch)

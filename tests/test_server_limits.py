@@ -225,7 +225,7 @@ async def test_limits_tell_a_plain_client_by_the_close_reason(tmp_path: Path) ->
 
 async def test_limits_of_a_principal_do_not_touch_another(tmp_path: Path) -> None:
     async with (
-        in_process_server(tmp_path, principal_messages=10, burst_seconds=2) as server,
+        in_process_server(tmp_path, principal_messages=1, burst_seconds=20) as server,
         raw_client(server.url, "x", agent="planner") as one,
         raw_client(server.url, "y", agent="planner") as two,
         raw_client(server.url, "x", agent="builder") as other,
