@@ -165,6 +165,11 @@ async def test_restore_of_what_is_there_writes_nothing() -> None:
         await committed(plan, goal="one")
         assert await history.restore(1) == (None, (), ())
         assert await newest(history) == 1
+        await committed(plan, goal="two")
+        await committed(plan, goal="one")
+        assert not await history.diff(1, 3)
+        assert await history.restore(1) == (None, (), ())
+        assert await newest(history) == 3
 
 
 async def test_restore_that_is_done_outlives_the_server(tmp_path: Path) -> None:

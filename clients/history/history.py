@@ -149,11 +149,15 @@ class History:
         """Make the room what it was, by one edit that merges with what others do at the same moment.
 
         Everything that was written since is taken back; what others are writing right now stays. It can be undone.
+        Nothing is written where the room reads the same already.
         """
         version = await self._moments.version(when)
         span = await self._source.span()
-        reverting = Reverting(await self._timeline.state(version), self.agent, whole=True)
-        reverting.take_all(await self._newest(span))
+        state, newest = await self._timeline.state(version), await self._newest(span)
+        if not differences(newest, state):
+            return Revision(None, (), ())
+        reverting = Reverting(state, self.agent, whole=True)
+        reverting.take_all(newest)
         return await self._revised(reverting, span)
 
     async def rollback(

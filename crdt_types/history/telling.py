@@ -10,6 +10,7 @@ from ..document.changes import Action, Change
 from ..document.entry import COUNTER, LISTED, PLACE
 from ..document.index import Index
 from ..document.steps import CellStep, ItemStep, Step
+from ..document.values import canonical
 from .differences import Difference, DifferenceAction
 
 _ACTIONS: Final[dict[Action, DifferenceAction]] = {
@@ -54,8 +55,9 @@ class Telling:
             self._cells.append(step)
 
     def differences(self) -> list[Difference]:
-        """Return the differences by field."""
-        found = [self._difference(change) for step in self._cells for change in self._changes(step)]
+        """Return the differences by field; a cell that was written again as it was is none."""
+        changes = [change for step in self._cells for change in self._changes(step)]
+        found = [self._difference(change) for change in changes if not _reads_the_same(change)]
         for counts in self._counts.values():
             found += self._counted(counts)
         for keys in self._items.values():
@@ -105,6 +107,10 @@ class Telling:
             for step in item.steps:
                 for change in self._changes(step):
                     yield self._difference(change, old_index, new_index)
+
+
+def _reads_the_same(change: Change) -> bool:
+    return change.action == "changed" and canonical(change.old) == canonical(change.new)
 
 
 class _Item(NamedTuple):
