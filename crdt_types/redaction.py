@@ -19,42 +19,14 @@ programs did so: an undo that brings something back, a migration, and editors, w
 is inserted in its middle.
 """
 
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
-from .document.statedocument import StateDocument
-from .errors import ProtocolError
-from .structs import (
-    CONTENT,
-    DELETED,
-    FORMAT,
-    GC,
-    MAX_CLOCK,
-    PAST_END,
-    SKIP,
-    TYPE,
-    bad_length,
-    check_rest,
-    read_content,
-    read_head,
-    skip_bytes,
-    skip_place,
-)
-from .varint import read_uint, write_uint
+from .structs import CONTENT, DELETED, FORMAT, GC, SKIP, TYPE, Struct, skip_bytes, structs_of
+from .varint import write_uint
 
-_EMPTY: Final = frozenset({DELETED, TYPE})  # contents in which nothing is written
+_EMPTY: Final = frozenset({GC, SKIP, DELETED, TYPE})  # kinds in which nothing is written
 _ENDING: Final = b"\x04null"  # the value of a format that ends there
-
-
-class _Struct(NamedTuple):
-    """A struct that carries content: whose it is, and where in the update it, its content and its end lie."""
-
-    client: int
-    clock: int
-    length: int
-    begin: int
-    content: int
-    end: int
 
 
 def redacted(update: bytes, clients: Collection[int]) -> bytes:
@@ -68,7 +40,7 @@ def redacted(update: bytes, clients: Collection[int]) -> bytes:
     """
     pieces: list[bytes] = []
     copied = 0
-    for _client, _clock, length, begin, content, end in _written(update, clients):
+    for _client, _clock, length, _kind, begin, content, end in _written(update, clients):
         info = update[begin] & ~CONTENT | DELETED
         pieces += (update[copied:begin], bytes((info,)), update[begin + 1 : content], write_uint(length))
         copied = end
@@ -98,61 +70,14 @@ def erasure(update: bytes, clients: Collection[int]) -> bytes:
     return b"\x00" + _deletes(ranges)
 
 
-def agents_clients(document: StateDocument, agent: str) -> set[int]:
-    """Return the Yjs client ids of an agent's sessions: those whose lanes have a header that names it.
-
-    A session without a header is nobody's: those of other Yjs editors, and those that were erased.
-    """
-    return {client for client in document.index.headers if document.index.author(client) == agent}
-
-
-def erase_author(document: StateDocument, clients: Collection[int]) -> None:
-    """Delete what some clients wrote from a document: the entries of their lanes, headers too, and all in other roots.
-
-    It is one transaction, and nobody's edit: its commit is not `local`. During a typed transaction it waits for its
-    end. A session that is still there writes another header with its next edit.
-
-    Args:
-        document: the document.
-        clients: their Yjs client ids.
-
-    Raises: TransactionError, inside a transaction or observer of the Yjs document itself.
-    """
-    document.apply(erasure(document.update_since(), clients))
-
-
-def _written(update: bytes, clients: Collection[int]) -> Iterator[_Struct]:
+def _written(update: bytes, clients: Collection[int]) -> Iterator[Struct]:
     """Yield what clients wrote, in order, and check the whole update on the way."""
-    try:
-        sections, at = read_uint(update, 0)
-        for _ in range(sections):
-            at = yield from _written_in_section(update, at, clients)
-        check_rest(update, at)
-    except PAST_END:
-        raise ProtocolError("the update ends early", subject="update") from None
+    return (struct for struct in structs_of(update) if struct.client in clients and _tells_something(update, struct))
 
 
-def _written_in_section(data: bytes, at: int, clients: Collection[int]) -> Generator[_Struct, None, int]:
-    structs, client, clock, at = read_head(data, at)
-    is_theirs = client in clients
-    for _ in range(structs):
-        begin, info = at, data[at]
-        if info in (GC, SKIP):
-            length, at = read_uint(data, at + 1)
-        else:
-            content = skip_place(data, at + 1, info)
-            length, at = read_content(data, content, info & CONTENT)
-            if is_theirs and _tells_something(data, info & CONTENT, content, at):
-                yield _Struct(client, clock, length, begin, content, at)
-        clock += length
-        if clock > MAX_CLOCK or not length:
-            raise bad_length(length)
-    return at
-
-
-def _tells_something(data: bytes, content: int, start: int, end: int) -> bool:
-    is_ending = content == FORMAT and data[skip_bytes(data, start) : end] == _ENDING
-    return content not in _EMPTY and not is_ending
+def _tells_something(data: bytes, struct: Struct) -> bool:
+    is_ending = struct.kind == FORMAT and data[skip_bytes(data, struct.content) : struct.end] == _ENDING
+    return struct.kind not in _EMPTY and not is_ending
 
 
 def _deletes(ranges: Mapping[int, Sequence[tuple[int, int]]]) -> bytes:

@@ -8,9 +8,9 @@ Source: UpdateEncoderV1 and readClientsStructRefs of yjs 13.6; update.rs and blo
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from .errors import ProtocolError
 from .varint import read_bytes, read_uint
@@ -33,8 +33,8 @@ _HAS_KEY: Final = 0x20
 DELETED: Final = 1
 _STRINGS: Final = 2  # JSON values, as old versions of Yjs wrote them
 _BINARY: Final = 3
-_TEXT: Final = 4
-_EMBED: Final = 5
+TEXT: Final = 4
+EMBED: Final = 5
 FORMAT: Final = 6
 TYPE: Final = 7
 _VALUES: Final = 8
@@ -47,6 +47,22 @@ _match_varint = re.compile(_VARINT).match
 _match_id = re.compile(_VARINT * 2).match  # a client and a clock
 _match_two_ids = re.compile(_VARINT * 4).match
 _ORIGINS: Final = {0x80: _match_id, 0x40: _match_id, 0xC0: _match_two_ids}
+
+
+class Struct(NamedTuple):
+    """One struct of an update: whose it is, what it is, and where it, its content and its end lie.
+
+    Attributes:
+        kind: GC, SKIP, or the kind of its content.
+    """
+
+    client: int
+    clock: int
+    length: int
+    kind: int
+    begin: int
+    content: int
+    end: int
 
 
 class Inspector(Protocol):
@@ -95,6 +111,34 @@ def read_content(data: bytes, at: int, content: int, inspector: Inspector | None
 def bad_length(length: int) -> ProtocolError:
     """Return the error of a struct that is empty or, if it is not, passes MAX_CLOCK."""
     return ProtocolError(f"a clock above {MAX_CLOCK}" if length else "an empty struct", subject="update")
+
+
+def structs_of(update: bytes) -> Iterator[Struct]:
+    """Yield the structs of an update in their order, and check all of it on the way; raises ProtocolError."""
+    try:
+        sections, at = read_uint(update, 0)
+        for _ in range(sections):
+            at = yield from _section(update, at)
+        check_rest(update, at)
+    except PAST_END:
+        raise ProtocolError("the update ends early", subject="update") from None
+
+
+def _section(data: bytes, at: int) -> Generator[Struct, None, int]:
+    structs, client, clock, at = read_head(data, at)
+    for _ in range(structs):
+        begin, kind = at, data[at]
+        if kind in (GC, SKIP):
+            content = begin + 1
+            length, at = read_uint(data, content)
+        else:
+            content, kind = skip_place(data, begin + 1, kind), kind & CONTENT
+            length, at = read_content(data, content, kind)
+        yield Struct(client, clock, length, kind, begin, content, at)
+        clock += length
+        if clock > MAX_CLOCK or not length:
+            raise bad_length(length)
+    return at
 
 
 def check_rest(data: bytes, at: int) -> None:
@@ -194,8 +238,8 @@ def _read_subdocument(data: bytes, at: int) -> tuple[int, int]:
 _CONTENTS: Final[dict[int, Callable[[bytes, int], tuple[int, int]]]] = {
     DELETED: read_uint,
     _STRINGS: _read_strings,
-    _TEXT: _read_text,
-    _EMBED: _read_one,
+    TEXT: _read_text,
+    EMBED: _read_one,
     FORMAT: _read_format,
     TYPE: _read_type,
     _SUBDOCUMENT: _read_subdocument,

@@ -29,8 +29,6 @@ _NOTES: Final[dict[Kind, str]] = {
 }
 _TOMBSTONES: Final = f"SELECT count(*) FROM tombstones WHERE NOT ({notes.SOUND_TOMBSTONE})"
 
-_OF_ROOMS: Final = ("updates", "snapshots", "heads", "beginnings", "checkpoints", "attributes")
-
 
 class Inspection:
     """One reading of a database.
@@ -50,7 +48,7 @@ class Inspection:
     def report(self) -> Report:
         """Return what is right and what is damaged. Raises sqlite3.Error."""
         rooms = tuple(self._room(*row) for row in self._database.execute(_ROOMS).fetchall())
-        strays = sum(self._count(_strays(table)) for table in _OF_ROOMS if table in self._tables)
+        strays = sum(self._count(_strays(table)) for table in notes.OF_ROOMS if table in self._tables)
         tombstones = self._count(_TOMBSTONES) if "tombstones" in self._tables else 0
         self._on_progress(self._done % _TOLD_RECORDS, self._total)
         return Report((), rooms, strays, tombstones)

@@ -50,7 +50,6 @@ _COPIED: Final = {
     "attributes": "key, checksum, value",
 }
 
-_OF_ROOMS: Final = ("updates", "snapshots", "heads", "beginnings", "checkpoints", "attributes")
 _STRAY: Final = "DELETE FROM {} WHERE room NOT IN (SELECT id FROM rooms)"
 _TOMBSTONES: Final = f"DELETE FROM tombstones WHERE NOT ({notes.SOUND_TOMBSTONE})"
 
@@ -122,7 +121,7 @@ class Patient:
     def take(self, source: str) -> int:
         """Take the room as it is in another database, attached under a name; return where its log ends there."""
         ((room, end),) = self._database.execute(_SOURCE.format(source), (self._name,))
-        for table in _OF_ROOMS:
+        for table in notes.OF_ROOMS:
             self._database.execute(f"DELETE FROM {table} WHERE room = ?", (self._id,))
         for table, columns in _COPIED.items():
             copied = f"INSERT INTO {table} (room, {columns}) SELECT ?1, {columns} FROM {source}.{table} WHERE room = ?2"
@@ -143,5 +142,5 @@ class Patient:
 
 def drop_strays(database: sqlite3.Connection) -> int:
     """Delete what belongs to no room, and tombstones that are damaged; return how much that was."""
-    statements = [*(_STRAY.format(table) for table in _OF_ROOMS), _TOMBSTONES]
+    statements = [*(_STRAY.format(table) for table in notes.OF_ROOMS), _TOMBSTONES]
     return sum(database.execute(statement).rowcount for statement in statements)

@@ -4,6 +4,9 @@ from typing import Final
 
 from .queries import IS_KEPT, ROOM_ID, VISIBLE
 
+# The tables whose rows belong to a room.
+OF_ROOMS: Final = ("updates", "snapshots", "heads", "beginnings", "checkpoints", "attributes")
+
 # Several texts in one checksum: that of the checksums of pairs; with the room's name as ?1.
 _PAIR: Final = "comity_checksum({0}, 0, CAST({1} AS BLOB), 0, x'')"
 _PLACE: Final = _PAIR.format("CAST(?1 AS BLOB)", "{0}")

@@ -3,9 +3,18 @@
 Times are in ms since the Unix epoch: for people to read, never for ordering.
 """
 
-from typing import NamedTuple
+import secrets
+from typing import Final, NamedTuple
 
 from .errors import CorruptRecordError
+
+# Of randomness in a lineage: two rooms have the same once in 2**64.
+LINEAGE_BYTES: Final = 8
+
+
+def new_lineage() -> str:
+    """Return a lineage that no other room has."""
+    return secrets.token_hex(LINEAGE_BYTES)
 
 
 class Append(NamedTuple):

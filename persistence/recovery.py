@@ -1,10 +1,10 @@
 """Rebuilding a room from stored rows, and telling rows that are not what was written."""
 
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from .errors import CorruptRecordError
-from .records import Loaded
+from .records import Checkpoint, Loaded, Tombstone
 
 SNAPSHOT: Final = 0
 UPDATE: Final = 1
@@ -75,3 +75,19 @@ def check_log(room: str, first: int, records: Iterable[tuple[int, int]]) -> None
 def missing(room: str, seq: int) -> CorruptRecordError:
     """Return the error of an update that should be there."""
     return CorruptRecordError("the record is missing", room=room, seq=seq)
+
+
+def checkpoints_of(rows: Iterable[Any]) -> list[Checkpoint]:
+    """Return the sound ones of stored checkpoints."""
+    return [
+        Checkpoint(name.decode(), seq, kind.decode(), author.decode(), at, note.decode())
+        for name, seq, kind, author, at, note, sound in rows
+        if sound
+    ]
+
+
+def tombstones_of(rows: Iterable[Any]) -> list[Tombstone]:
+    """Return the sound ones of stored tombstones."""
+    return [
+        Tombstone(room.decode(), lineage.decode(), at, vector) for room, lineage, at, vector, sound in rows if sound
+    ]

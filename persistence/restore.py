@@ -1,7 +1,6 @@
 """Bringing rooms back from backups, into a database of their own."""
 
 import os
-import secrets
 import sqlite3
 from collections.abc import Collection, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -17,15 +16,13 @@ from .filling import Filler, Place, sound_frames
 from .manifest import Backup, load, state_of
 from .portable import About, Frame, Room
 from .progress import Progress, no_progress
-from .records import Tombstone
+from .records import Tombstone, new_lineage
 from .sections import Kept
 from .sqlite import SqliteStore
 from .store import Store
 
 # Beside a database file, while it is not closed.
 _BESIDE: Final = ("-wal", "-shm")
-
-LINEAGE_BYTES: Final = 8
 
 
 class Chain(NamedTuple):
@@ -165,11 +162,6 @@ async def fill(
         filler = Filler(store, place)
         for frame in chain.frames(backup, on_progress):
             await filler.put(frame)
-
-
-def new_lineage() -> str:
-    """Return a lineage that no other room has."""
-    return secrets.token_hex(LINEAGE_BYTES)
 
 
 def _firsts(backups: tuple[Backup, ...]) -> dict[str, int]:

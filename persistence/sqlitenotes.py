@@ -9,6 +9,7 @@ from . import notes, queries
 from .database import BUSY_SECONDS, Database
 from .errors import CorruptRecordError, sequence_error
 from .records import Checkpoint, Erased, Tombstone
+from .recovery import checkpoints_of, tombstones_of
 
 # Deleted in one transaction: some 10 ms during which no commit gets through.
 PURGE_BATCH: Final = 5_000
@@ -48,12 +49,7 @@ class SqliteNotes:
     async def checkpoints(self, room: str) -> list[Checkpoint]:
         """Return a room's checkpoints; see ``Store.checkpoints``."""
         with self._translated(room):
-            rows = await self._fetch(notes.CHECKPOINTS, room)
-        return [
-            Checkpoint(name.decode(), seq, kind.decode(), author.decode(), at, note.decode())
-            for name, seq, kind, author, at, note, sound in rows
-            if sound
-        ]
+            return checkpoints_of(await self._fetch(notes.CHECKPOINTS, room))
 
     async def drop_checkpoint(self, room: str, name: str) -> bool:
         """Delete a checkpoint; see ``Store.drop_checkpoint``."""
@@ -91,10 +87,7 @@ class SqliteNotes:
         """Return what is left of erased rooms; see ``Store.tombstones``."""
         with self._translated(room or ""):
             found = self._fetch(notes.TOMBSTONES) if room is None else self._fetch(notes.TOMBSTONES_OF, room)
-            rows = await found
-        return [
-            Tombstone(name.decode(), lineage.decode(), at, vector) for name, lineage, at, vector, sound in rows if sound
-        ]
+            return tombstones_of(await found)
 
     async def bury(self, tombstone: Tombstone) -> None:
         """Store a tombstone; see ``Store.bury``."""

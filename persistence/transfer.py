@@ -12,7 +12,8 @@ from .failures import from_os, from_sqlite
 from .filling import Filler, Place, sound_frames
 from .portable import About, Frame, Room, RoomEnd, portable_file
 from .progress import Progress, no_progress
-from .restore import beside, new_lineage
+from .records import new_lineage
+from .restore import beside
 from .sections import SectionWriter
 from .sqlite import SqliteStore
 from .store import Store

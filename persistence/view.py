@@ -13,7 +13,7 @@ from .database import BUSY_SECONDS
 from .errors import CorruptRecordError, NewerDatabaseError, StoreUnwritableError, not_open
 from .failures import FAILURES, from_sqlite
 from .records import Checkpoint, Record, Snapshot, Tombstone
-from .recovery import check_log, missing
+from .recovery import check_log, checkpoints_of, missing, tombstones_of
 from .schema import APPLICATION_ID, migrations
 
 
@@ -119,11 +119,7 @@ class View:
         """Return a room's sound checkpoints, and whether that is all of them."""
         with self._translated(room):
             rows = list(self._run(notes.CHECKPOINTS, room))
-        found = [
-            Checkpoint(name.decode(), seq, kind.decode(), author.decode(), at, note.decode())
-            for name, seq, kind, author, at, note, sound in rows
-            if sound
-        ]
+        found = checkpoints_of(rows)
         return found, len(found) == len(rows)
 
     def attributes(self, room: str) -> tuple[dict[str, bytes], bool]:
@@ -136,10 +132,7 @@ class View:
     def tombstones(self) -> list[Tombstone]:
         """Return what is left of erased rooms; what is damaged of it is left out."""
         with self._translated():
-            rows = list(self._run(notes.TOMBSTONES))
-        return [
-            Tombstone(room.decode(), lineage.decode(), at, vector) for room, lineage, at, vector, sound in rows if sound
-        ]
+            return tombstones_of(self._run(notes.TOMBSTONES))
 
     def _connect(self) -> sqlite3.Connection:
         address = f"{self._path.resolve().as_uri()}?mode=ro"

@@ -91,9 +91,8 @@ class Backups:
             logger.error("damaged, and not in backup %s: %s", taken.backup.id, damage)
         await self._mark(taken.backup)
         await self._unmark(await asyncio.to_thread(outdated, directory, self._keep))
-        await asyncio.to_thread(
-            prune, directory, self._keep
-        )  # last: nobody would know then what is still to be unmarked
+        # Last: nobody would know then what is still to be unmarked.
+        await asyncio.to_thread(prune, directory, self._keep)
         if taken.damaged:
             self.failures += 1
         else:

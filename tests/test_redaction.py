@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from comity.crdt_types import StateDocument
 from comity.crdt_types.document.textmirror import TextEdit
 from comity.crdt_types.errors import ProtocolError, TransactionError
-from comity.crdt_types.redaction import agents_clients, erase_author, erasure, redacted
+from comity.crdt_types.redaction import erasure, redacted
 from comity.crdt_types.update import EMPTY_UPDATE, holds_no_inserts, read_state_vector
 from comity.crdt_types.varint import write_uint
 from comity.server.rooms.vetting import vet
 from tests.support import grammar
 from tests.support.edits import EDITS, Edit
+from tests.support.erasing import agents_clients, erase_author
 from tests.support.invariants import Picture, Tag, check, check_text, picture
 from tests.support.machines import SITES
 from tests.support.mixed import MixedNetwork, Peer, base64_of, node_peer

@@ -1,11 +1,10 @@
 """Moments: which version of a room is meant by a number, the name of a checkpoint, or a time."""
 
-import math
 from datetime import datetime
 from typing import Final
 
-from comity.crdt_types.errors import InvalidValueError, StaleVersionError
-from comity.crdt_types.history.record import Span
+from comity.crdt_types.errors import StaleVersionError
+from comity.crdt_types.history.record import Span, milliseconds
 
 from .line import Line
 from .results import Checkpoint
@@ -32,7 +31,7 @@ class Moments:
         if isinstance(when, str):
             return await self._named(when)
         if isinstance(when, datetime):
-            return await self._source.version_at(_ms(when) - before)
+            return await self._source.version_at(milliseconds(when) - before)
         return when
 
     async def stretch(self, since: Moment | None, until: Moment | None) -> tuple[int, int]:
@@ -72,11 +71,3 @@ class Moments:
                 remedy=f"ask for one from {span.first} to {span.last}",
             )
         return version
-
-
-def _ms(moment: datetime) -> int:
-    if moment.tzinfo is None:
-        raise InvalidValueError(
-            f"{moment} without a time zone", subject="history", remedy="say which, such as datetime.UTC"
-        )
-    return math.floor(moment.timestamp() * 1000)

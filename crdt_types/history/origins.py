@@ -12,13 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from pycrdt import Doc, Text
 
-from ..structs import CONTENT, GC, SKIP, read_content, read_head, skip_place
+from ..structs import CONTENT, EMBED, TEXT, Struct, structs_of
 from ..update import read_state_vector
-from ..varint import read_uint, write_uint
+from ..varint import write_uint
 from .record import VersionRecord
 
-_TEXT: Final = 4
-_EMBED: Final = 5
 # Characters that count one in UTF-16, as clocks do, and are three bytes in UTF-8: as many marks as there are of them.
 _FIRST_MARK: Final = 0x0800
 _MARKS: Final = 0xD800 - _FIRST_MARK
@@ -46,7 +44,7 @@ class Origins:
 
     def follow(self, record: VersionRecord) -> None:
         """Note what a version brought; its update was applied already, so it is sound."""
-        ends = {struct.client: struct.clock + struct.length for struct in _structs(record.update)}
+        ends = {struct.client: struct.clock + struct.length for struct in structs_of(record.update)}
         for client, end in ends.items():
             known = self._ends.setdefault(client, [0])
             if end > known[-1]:
@@ -76,18 +74,18 @@ class Origins:
         """Return a document with one digit of its origin's number in the place of each character."""
         pieces: list[bytes] = []
         copied = 0
-        for struct in _structs(state):
-            if struct.kind in (_TEXT, _EMBED):
+        for struct in structs_of(state):
+            if struct.kind in (TEXT, EMBED):
                 marks = "".join(
                     chr(_FIRST_MARK + number // divisor % _MARKS) * length for number, length in self._numbered(struct)
                 ).encode()
-                info = bytes((state[struct.begin] & ~CONTENT | _TEXT,))
+                info = bytes((state[struct.begin] & ~CONTENT | TEXT,))
                 place = state[struct.begin + 1 : struct.content]
                 pieces += (state[copied : struct.begin], info, place, write_uint(len(marks)), marks)
                 copied = struct.end
         return b"".join((*pieces, state[copied:]))
 
-    def _numbered(self, struct: "_Struct") -> Iterator[tuple[int, int]]:
+    def _numbered(self, struct: Struct) -> Iterator[tuple[int, int]]:
         """Yield the numbers of the origins of a struct, each with how much of it is of that origin."""
         client, at, end = struct.client, struct.clock, struct.clock + struct.length
         ends, records = self._ends.get(client, []), self._records.get(client, [])
@@ -97,34 +95,6 @@ class Origins:
             stop = min(ends[nth], end) if nth < len(ends) else end
             yield self._numbers.setdefault(Origin(client, record), len(self._numbers)), stop - at
             at = stop
-
-
-class _Struct(NamedTuple):
-    """One struct of an update: whose it is, its kind of content, and where it, its content and its end lie."""
-
-    client: int
-    clock: int
-    length: int
-    kind: int
-    begin: int
-    content: int
-    end: int
-
-
-def _structs(update: bytes) -> Iterator[_Struct]:
-    clients, at = read_uint(update, 0)
-    for _ in range(clients):
-        structs, client, clock, at = read_head(update, at)
-        for _ in range(structs):
-            begin, info = at, update[at]
-            if info in (GC, SKIP):
-                content = begin + 1
-                length, at = read_uint(update, content)
-            else:
-                content = skip_place(update, begin + 1, info)
-                length, at = read_content(update, content, info & CONTENT)
-            yield _Struct(client, clock, length, info & CONTENT, begin, content, at)
-            clock += length
 
 
 def _texts(state: bytes, names: list[str]) -> dict[str, str]:

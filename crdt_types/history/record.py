@@ -1,12 +1,13 @@
 """Records: a room's log as its history reads it, and where that comes from."""
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, Protocol
 
 import pycrdt
 
-from ..errors import ProtocolError
+from ..errors import InvalidValueError, ProtocolError
 from ..update import EMPTY_UPDATE
 
 # Updates merged at once: to merge very many takes a time that grows with the square of their number.
@@ -82,6 +83,15 @@ class HistorySource(Protocol):
         None are returned where there are none.
         """
         ...
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a moment in milliseconds since the Unix epoch, as versions have it; raises InvalidValueError."""
+    if moment.tzinfo is None:
+        raise InvalidValueError(
+            f"{moment} without a time zone", subject="history", remedy="say which, such as datetime.UTC"
+        )
+    return math.floor(moment.timestamp() * 1000)
 
 
 def merged(updates: Sequence[bytes]) -> bytes:

@@ -9,12 +9,12 @@ import pycrdt
 
 from ..document.delta import Delta
 from ..document.statedocument import StateDocument
-from ..errors import ComityError, InvalidValueError, StaleVersionError, StorageError
+from ..errors import ComityError, StaleVersionError, StorageError
 from ..update import EMPTY_UPDATE, sole_client
 from .blame import Blame, Writers
 from .differences import Difference, Differences, lies_in
 from .playback import Playback
-from .record import HistorySource, Span, VersionRecord, merged
+from .record import HistorySource, Span, VersionRecord, merged, milliseconds
 
 When = int | datetime
 """A version by its number, or the last one at a moment, which must say its time zone."""
@@ -118,7 +118,7 @@ class Timeline:
     async def _version(self, when: When, *, before: bool = False) -> int:
         """Return the version that is meant, or, of a moment, the last one before it."""
         span = await self._source.span()
-        version = when if isinstance(when, int) else await self._source.version_at(_ms(when) - before)
+        version = when if isinstance(when, int) else await self._source.version_at(milliseconds(when) - before)
         if not span.first <= version <= span.last and not await self._is_kept(version):
             raise _not_kept(version, span)
         return version
@@ -178,14 +178,6 @@ def _chosen(entry: LogEntry, field: str | None, author: str | None) -> LogEntry 
     # A version that changed nothing which is read is one, too, unless a field is asked for.
     matches = field is None and author in (None, entry.author)
     return entry._replace(changes=changes, texts=texts) if changes or texts or matches else None
-
-
-def _ms(moment: datetime) -> int:
-    if moment.tzinfo is None:
-        raise InvalidValueError(
-            f"{moment} without a time zone", subject="history", remedy="say which, such as datetime.UTC"
-        )
-    return int(moment.timestamp() * 1000)
 
 
 def _not_kept(version: int, span: Span) -> StaleVersionError:

@@ -1,7 +1,6 @@
 """Branches: rooms that begin as another room was at some version."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final, NamedTuple
@@ -10,8 +9,10 @@ from weakref import WeakValueDictionary
 import msgpack
 
 from comity.crdt_types.errors import ComityError, NameTakenError, OverloadError
+from comity.persistence.records import new_lineage
 
 from ..rooms.archive import Archive, now, translated
+from ..rooms.member import Member
 from ..rooms.room import Room
 from .names import check_name
 from .past import reached, state_at
@@ -19,7 +20,8 @@ from .past import reached, state_at
 # What a store notes of a room that is a branch: msgpack of the fields of `Branch` but for the room, the parent first.
 ATTRIBUTE: Final = "branch"
 
-Withdrawn = Callable[[str, ComityError], AbstractAsyncContextManager[None]]
+# Keeps a room out of memory while a context lasts, and sends away who is in it but for one who may be spared.
+Withdrawn = Callable[[str, ComityError, Member | None], AbstractAsyncContextManager[None]]
 
 
 class Branch(NamedTuple):
@@ -86,7 +88,7 @@ class Branches:
         await self._check_free(branch)
         state = await state_at(self._archive, parent.name, seq)
         busy = OverloadError("it is becoming a branch", subject=f"room {branch.room!r}", remedy="come back in a moment")
-        async with self._withdrawn(branch.room, busy):
+        async with self._withdrawn(branch.room, busy, None):
             await self._check_free(branch)  # somebody may have written to it meanwhile
             await self._store(branch, state)
         return branch
@@ -120,7 +122,7 @@ class Branches:
     async def _store(self, branch: Branch, state: bytes) -> None:
         # The state comes last: what a crash leaves without it is taken for no branch, and may be made one again.
         with translated():
-            await self._archive.create(branch.room, secrets.token_hex(8))
+            await self._archive.create(branch.room, new_lineage())
             await self._archive.store.note(branch.room, ATTRIBUTE, _packed(branch))
         self._archive.append(branch.room, 1, state, branch.author, lambda: None)
         await self._archive.flush()

@@ -1,11 +1,9 @@
 """Erasing rooms: what is removed of them, from where, and what is left so that it does not come back."""
 
 import logging
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple
 
-from comity.crdt_types.errors import ComityError, OverloadError, StorageError
+from comity.crdt_types.errors import OverloadError, StorageError
 from comity.crdt_types.update import EMPTY_STATE_VECTOR, state_vector_beyond
 from comity.persistence.records import Tombstone
 
@@ -13,12 +11,10 @@ from ..rooms.archive import Archive, now, translated
 from ..rooms.buried import erased
 from ..rooms.document import restored
 from ..rooms.member import Member
-from .branches import Branches
+from .branches import Branches, Withdrawn
 from .marks import Marks
 
 logger = logging.getLogger(__name__)
-
-Withdrawn = Callable[[str, ComityError, Member | None], AbstractAsyncContextManager[None]]
 
 
 class ErasedRoom(NamedTuple):

@@ -19,8 +19,7 @@ from ..rooms.archive import Archive, translated
 from ..rooms.document import restored
 from ..rooms.member import Member
 from .authors import ERASED, Authors, names_of
-from .branches import Branch, Branches, trunk
-from .erasure import Withdrawn
+from .branches import Branch, Branches, Withdrawn, trunk
 from .marks import Marks
 from .past import page
 

@@ -1,6 +1,5 @@
 """Bringing a damaged database back to one that is sound, room by room."""
 
-import secrets
 import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Generator
@@ -17,7 +16,7 @@ from comity.persistence.errors import StoreError, StoreUnwritableError
 from comity.persistence.failures import FAILURES, from_os, from_sqlite
 from comity.persistence.mending import Patient, Removed, drop_strays
 from comity.persistence.progress import Progress, no_progress
-from comity.persistence.records import Record
+from comity.persistence.records import Record, new_lineage
 from comity.persistence.salvage import salvage, upgrade
 from comity.persistence.verdicts import Kept, Report, RoomReport
 from comity.persistence.verify import examine, inspected
@@ -167,7 +166,7 @@ def _renewed(patient: Patient) -> str:
     """Give a room whose own row is damaged another lineage: nobody can tell whether it still has its own."""
     if patient.is_known():
         return ""
-    lineage = secrets.token_hex(8)
+    lineage = new_lineage()
     patient.renew(lineage, now())
     return lineage
 

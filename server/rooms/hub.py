@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +10,7 @@ from typing import Any, Final, Self
 
 from comity.crdt_types.errors import ComityError, DrainingError, OverloadError, RoomNotFoundError, StorageError
 from comity.persistence.compaction import due
+from comity.persistence.records import new_lineage
 
 from ..history.automatic import Automatic, Plan
 from ..history.person import redactions
@@ -202,7 +202,7 @@ class Hub:
             with suppress(StorageError):  # a room that failed may have left updates on their way to the disk
                 await self.archive.flush()
         stored = await load(self.archive, name)
-        lineage = secrets.token_hex(8) if stored is None else stored.loaded.lineage
+        lineage = new_lineage() if stored is None else stored.loaded.lineage
         contents = Contents(name, lineage, buried(await self.archive.tombstones(name)))
         contents.fill(stored)
         contents.redactions = 0 if stored is None else await self._redactions(name)
