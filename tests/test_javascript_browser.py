@@ -36,10 +36,11 @@ export { text } from './src/text.js'
 """
 # What a page does first: a room kept in IndexedDB, and a note of everything that it reports.
 OPEN: Final = """
-([url, name]) => {
+([url, name, isOffline]) => {
   globalThis.storage = comity.indexedDBStorage()
   globalThis.client = comity.connect(url, { agent: 'page', storage, firstPause: 20, longestPause: 100 })
   globalThis.room = client.open(name)
+  if (isOffline) globalThis.online = room.offline() // before it can have a connection
   const { counter, set, text } = comity
   globalThis.mission = room.state(comity.schema({ spent: counter(), tags: set(), draft: text() }))
   globalThis.told = []
@@ -81,18 +82,18 @@ class Browsing(NamedTuple):
     server: ServerProcess
     context: BrowserContext
 
-    async def page(self) -> Page:
-        """Open a page with the client on it, in a room, without a connection."""
+    async def page(self, *, offline: bool = False) -> Page:
+        """Open a page with the client on it, in a room, without a connection at first."""
         page = await self.context.new_page()
         page.set_default_timeout(PATIENCE)
         await page.goto(f"{self.server.http}{BLANK}")
-        await page.evaluate(OPEN, [self.server.url, ROOM])
+        await page.evaluate(OPEN, [self.server.url, ROOM, offline])
         return page
 
     async def offline_page(self) -> Page:
         """Open a page that stays offline until ``online()`` is called in it."""
-        page = await self.page()
-        await page.evaluate("() => { globalThis.online = room.offline(); return room.loaded }")
+        page = await self.page(offline=True)
+        await page.evaluate("() => room.loaded")
         return page
 
 

@@ -383,7 +383,7 @@ def test_text_edit_outside_of_the_text_raises_and_writes_nothing() -> None:
 @pytest.mark.parametrize(
     "attributes",
     [{"a": object()}, {"a": 2**60}, {"a": {1, 2}}, {"a": b"x"}, {"a": float("nan")}, {"a": "\ud800"}, {"\udc00": 1}],
-    ids=repr,
+    ids=["object", "number", "set", "bytes", "nan", "surrogate", "surrogate key"],
 )
 def test_text_formatting_that_is_not_json_raises_and_writes_nothing(attributes: dict[str, Any]) -> None:
     note, _ = pair()
