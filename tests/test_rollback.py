@@ -130,6 +130,24 @@ def test_restore_record_by_record_reads_like_the_version(turns: list[Any], data:
     assert picture(World(document)) == room.picture(version)
 
 
+def test_items_that_agents_appended_alike_at_one_moment_all_come_back() -> None:
+    both = [StateDocument(agent=f"agent {client}", client_id=client) for client in (1, 2)]
+    for document in both:
+        document.restore_item("log", 5_000, "started")
+    both[0].apply(both[1].update_since())
+    before = both[0].update_since()
+    pruner = StateDocument(agent="pruner", update=before)
+    updates: list[bytes] = []
+    pruner.on_commit(lambda commit: updates.append(commit.update))
+    items = pruner.index.items("log")
+    pruner.prune_items(items, items.entries.copy())
+    back = StateDocument(agent="dee", update=before)
+    rollback = Rollback(back)
+    rollback.take(updates[0])
+    rollback.revert()
+    assert [entry.value for entry in back.index.items("log").entries] == ["started", "started"]
+
+
 @settings(max_examples=examples(80, 4000))
 @given(TURNS, st.booleans(), st.data())
 def test_restore_is_undone_by_a_rollback_of_what_it_did(turns: list[Any], whole: bool, data: st.DataObject) -> None:

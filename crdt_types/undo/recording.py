@@ -1,7 +1,7 @@
 """Recordings: what takes back the transactions of a document, made while it is followed."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import Counter as Counts
+from collections.abc import Callable, Hashable, Iterator
 
 from ..document.cells import Cells
 from ..document.delta import Delta
@@ -92,7 +92,7 @@ class Recording:
             made: the rows that came with it, or with others that are to be taken back.
             counted: yields what takes back a step that is about a counter.
         """
-        ranks: dict[Any, int] = {}
+        lost = Counts(_like(step) for step in footprint.steps if type(step) is ItemStep and not step.gained)
         for step in footprint.steps:
             if type(step) is CellStep and self.scope.covers(step.cells.field):
                 if step.cells.kind == COUNTER:
@@ -100,7 +100,7 @@ class Recording:
                 elif step.cells.kind != HEADER:
                     yield from self._cell(step, made)
             elif type(step) is ItemStep and self.scope.covers(step.items.field):
-                yield self._item(step, ranks)
+                yield self._item(step, lost)
 
     def rows(self, field: str) -> Rows:
         """Return the rows that a field lies in and that are there."""
@@ -125,15 +125,23 @@ class Recording:
             return False
         return bool(before) != bool(after) or (self._joins and self.marks.know(cells, before))
 
-    def _item(self, step: ItemStep, ranks: dict[Any, int]) -> Reversal:
+    def _item(self, step: ItemStep, lost: Counts[Hashable]) -> Reversal:
+        """Return what takes back an item's step.
+
+        Args:
+            step: the step.
+            lost: of items just alike, how many are still to be recorded as lost; the last is brought back first.
+        """
         items, entry, gained = step
         rows = self.rows(items.field)
         if gained:
             return AppendReversal(items, entry, rows)
-        like = (id(items), entry.raw)
-        rank = ranks.get(like, how_many(items, entry))
-        ranks[like] = rank + 1
-        return PruneReversal(items, entry, rank, rows)
+        lost[_like(step)] -= 1
+        return PruneReversal(items, entry, how_many(items, entry) + lost[_like(step)], rows)
+
+
+def _like(step: ItemStep) -> Hashable:
+    return id(step.items), step.entry.raw
 
 
 def made_rows(footprint: Footprint) -> MadeRows:
