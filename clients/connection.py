@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import pycrdt
@@ -28,6 +28,7 @@ from comity.crdt_types.wire import (
     SUBPROTOCOL,
     UPDATE,
     Ack,
+    Answer,
     Denied,
     Frame,
     Notice,
@@ -43,6 +44,8 @@ from comity.crdt_types.wire import (
     encode_sync,
 )
 from comity.crdt_types.wire import Awareness as AwarenessFrame
+
+from .calls import Calls
 
 CLOSE_TIMEOUT: Final = 1.0  # seconds; everything that matters was acknowledged before a connection is closed
 OPEN_TIMEOUT: Final = 10.0  # seconds; a server that does not answer a handshake within this is not there
@@ -82,6 +85,10 @@ class Owner(Protocol):
 
     def acknowledged(self, number: int) -> None:
         """The local updates up to a number are on the server's disk."""
+        ...
+
+    def noticed(self, notice: Notice) -> None:
+        """The server said something to know."""
         ...
 
     def rejected(self, after: int, number: int, error: ComityError) -> None:
@@ -156,6 +163,8 @@ class Connection:
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
         self._presences: dict[int, Presence] = {}
+        self._calls = Calls(self._put)
+        self._asking: list[bytes] = []
         self._retry_after: float | None = None  # what the server asked for before it ended the connection
         self._wake = asyncio.Event()
 
@@ -176,9 +185,23 @@ class Connection:
             raise group.exceptions[0] from None
         finally:
             self._owner.awareness.attach(None)
+            self._calls.end(ConnectionFailedError("the connection was lost", subject=self._socket_name))
         error = error_for(self._socket.close_code or 0, self._socket.close_reason or "", self._socket_name)
         error.retry_after = self._retry_after
         raise error
+
+    async def call(self, method: str, params: dict[str, Any]) -> Any:
+        """Return what the server answers to a call, which it gets after every update that was sent before.
+
+        Raises: as ``Calls.call``; TooLargeError, if the server takes no message of that size.
+        """
+        return await self._calls.call(method, params)
+
+    async def _put(self, message: bytes) -> None:
+        if len(message) > self._limit:
+            raise self._too_large(len(message))
+        self._asking.append(message)
+        self._wake.set()
 
     def drop(self) -> None:
         """Cut the connection at once; `run` ends then."""
@@ -214,8 +237,11 @@ class Connection:
                 if self._presences:
                     entries, self._presences = list(self._presences.values()), {}
                     await self._socket.send(encode_awareness(entries))
+                asking, self._asking = self._asking, []  # all of them come after what is outgoing now
                 if self._outgoing_size:
                     await self._send_document(UPDATE, self._take_outgoing())
+                for message in asking:
+                    await self._socket.send(message)
         except ConnectionClosed:
             return  # the receiving side reports why
 
@@ -279,6 +305,8 @@ class Connection:
                 await self._take_update(update)
             case Ack(n):
                 await self._acknowledge(n)
+            case Answer():
+                self._calls.take(frame)
             case AwarenessFrame(entries):
                 self._owner.awareness.receive(entries)
             case SyncStep1(vector):
@@ -296,8 +324,9 @@ class Connection:
                 self._owner.awareness.renew()
             case Denied(reason):
                 raise error_for(4403, reason, self._socket_name)
-            case Notice(_, _, retry_after):
-                self._retry_after = retry_after  # the rest the close code will say again
+            case Notice(_, _, retry_after, _):
+                self._retry_after = retry_after
+                self._owner.noticed(frame)
             case _:
                 pass
 

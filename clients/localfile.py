@@ -19,13 +19,15 @@ from comity.crdt_types.document.values import pack, unpack
 from comity.crdt_types.errors import StorageError
 
 VERSION: Final = 1
+# Of a file that keeps the versions of its document; only a local tier reads it, so that none of them is passed over.
+VERSIONED: Final = 2
 SUFFIX: Final = ".comity"
 ASIDE_SUFFIX: Final = ".aside"
 LOCK_SUFFIX: Final = ".lock"
 # Bytes; file systems take 255, and the suffixes of SQLite, the lock and copies come on top.
 MAX_FILE_NAME: Final = 160
 
-_SCHEMA: Final = """
+SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE updates (seq INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE edits (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, body BLOB NOT NULL);
@@ -125,14 +127,24 @@ class LocalFile:
             await self._db.execute("PRAGMA journal_mode = WAL")
             await self._db.execute("PRAGMA synchronous = FULL")
             version = await self._pragma_version()
-            if version == 0:
-                await self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
-            elif version > VERSION:
+            if version > VERSIONED:
                 raise StorageError(
-                    f"written by a newer version (format {version}, this one knows {VERSION})",
+                    f"written by a newer version (format {version}, this one knows {VERSIONED})",
                     subject=str(self.path),
                     remedy="upgrade comity",
                 )
+            await self._make_ready(version)
+
+    async def _make_ready(self, version: int) -> None:
+        """Bring the file from the format that it has, 0 if it is new, to the one that is written here."""
+        if version == VERSIONED:
+            raise StorageError(
+                "the file of a local tier, which keeps its versions",
+                subject=str(self.path),
+                remedy="open it by client.local()",
+            )
+        if version == 0:
+            await self._db.executescript(f"BEGIN;{SCHEMA}PRAGMA user_version = {VERSION};COMMIT;")
 
     async def _pragma_version(self) -> int:
         async with self._db.execute("PRAGMA user_version") as cursor:

@@ -4,43 +4,35 @@ import asyncio
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
 import pycrdt
 
-from comity.crdt_types import Change, Commit, StateDocument
-from comity.crdt_types.awareness import Awareness
-from comity.crdt_types.document.edits import REPLAYABLE, Edit
-from comity.crdt_types.document.listeners import Callbacks
+from comity.crdt_types import Change, Commit
 from comity.crdt_types.errors import (
     ComityError,
     ConnectionFailedError,
     ErasedError,
     ForbiddenError,
-    LineageError,
-    StateError,
-    TransactionError,
     is_permanent,
 )
-from comity.crdt_types.replication import Status
-from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import Welcome
 
 from .backoff import delays, requested
 from .changestream import ChangeStream
 from .connection import Connection, dial, room_url
+from .descent import Descent
 from .journal import Journal
-from .localfile import LocalFile, Origin
-from .outstanding import Outstanding
+from .localfile import LocalFile, Restored
 
 logger = logging.getLogger("comity")
 
 CLOSE_TIMEOUT: Final = 5.0  # seconds that closing waits for the server to acknowledge what is still under way
 
 
-class Replica:
+class Replica(Descent):
     """Holds a room's document, tells the server of local edits, and merges those of others.
 
     It is an asynchronous context manager. Leaving it waits a moment for the acknowledgement of what is under way.
@@ -56,33 +48,15 @@ class Replica:
     """
 
     def __init__(self, url: str, room: str, *, agent: str = "", directory: Path | None = None) -> None:
-        self.room = room
-        self.agent = agent
-        self.error: ComityError | None = None
-        self.lineage: str | None = None
-        self.document = StateDocument(agent=agent)
-        self.awareness = Awareness(self.document.client_id, {"agent": agent, "kind": "agent"})
+        super().__init__(room, agent)
         self._url = room_url(url, room, agent)
         self._directory = directory
-        self._status: Status = "offline"
-        self._status_listeners = Callbacks()
-        self._live = asyncio.Event()
         self._was_live = False  # since the last time that the server could not be reached
         self._offline_blocks = 0
         self._online = asyncio.Event()
         self._online.set()
         self._unreachable = asyncio.Event()  # the last attempt to connect failed
-        self._outstanding = Outstanding()
-        self._acknowledges = True
         self._may_write = True
-        self._met = False  # whether the lineage is one that this document has something in common with
-        self._other_lineage: str | None = None
-        self._is_erased = False  # whether the room that this document has something in common with was erased
-        self._redactions = 0  # how often something was taken out of the room's history
-        self._must_reset = False  # the document holds what the server refused
-        self._connection: Connection | None = None
-        self._file: LocalFile | None = None
-        self._journal: Journal | None = None
         self._streams: weakref.WeakSet[ChangeStream] = weakref.WeakSet()
         self._stack = AsyncExitStack()
 
@@ -102,6 +76,7 @@ class Replica:
             await self._finish()
         finally:
             await self._stack.aclose()
+            self._decisions.forget()
             self.document.close()
             for stream in self._streams:
                 stream.end()
@@ -128,7 +103,7 @@ class Replica:
             self._fail(ConnectionFailedError(f"a fault in the client: {error!r}", subject=self.room))
 
     async def _restore(self, stack: AsyncExitStack, directory: Path) -> None:
-        self._file = file = await stack.enter_async_context(LocalFile(directory, self.room))
+        self._file = file = await stack.enter_async_context(self._file_in(directory))
         kept = await file.restore()
         if kept.updates:
             self.document.apply(pycrdt.merge_updates(*kept.updates))
@@ -136,9 +111,15 @@ class Replica:
         self.lineage = kept.lineage
         self._met = kept.lineage is not None
         self._must_reset = kept.refused
-        size = sum(map(len, kept.updates))
-        self._journal = Journal(file, self.document.update_since, self._outstanding.edits, size, kept.redactions)
+        self._journal = self._journal_of(file, kept)
         self._own(stack, self._journal.run())
+
+    def _file_in(self, directory: Path) -> LocalFile:
+        return LocalFile(directory, self.room)
+
+    def _journal_of(self, file: LocalFile, kept: Restored) -> Journal:
+        size = sum(map(len, kept.updates))
+        return Journal(file, self.document.update_since, self._outstanding.edits, size, kept.redactions)
 
     async def _finish(self) -> None:
         """Give what is under way a moment to arrive, and say so if it did not."""
@@ -169,52 +150,6 @@ class Replica:
             await asyncio.gather(durable, unreachable, return_exceptions=True)
 
     # State ------------------------------------------------------------------------------------------------------
-
-    @property
-    def status(self) -> Status:
-        """``offline`` without a connection, ``syncing`` until both sides have what the other had, then ``live``."""
-        return self._status
-
-    @property
-    def number(self) -> int:
-        """The number of the last local update."""
-        return self._outstanding.number
-
-    @property
-    def pending(self) -> int:
-        """How many local updates the server has not acknowledged as durable."""
-        return self._outstanding.pending
-
-    @property
-    def unmerged(self) -> list[Edit]:
-        """Edits that the server refused, or that could not be made again on another history."""
-        return self._outstanding.unmerged
-
-    def on_status(self, listener: Callable[[Status], object]) -> Callable[[], None]:
-        """Call a listener whenever the status changes; returns how to stop it."""
-        return self._status_listeners.add(listener)
-
-    def _set_status(self, status: Status) -> None:
-        if status == self._status:
-            return
-        self._status = status
-        if status == "live":
-            self._live.set()
-        else:
-            self._live.clear()
-        self._status_listeners.call(status)
-
-    async def synced(self) -> None:
-        """Return once the replica is live: everything that the server had is here.
-
-        Raises: ComityError, if the server refused the replica for good, or the replica was closed; TransactionError,
-            while a transaction is under way, since what the server had waits for its end.
-        """
-        while self._status != "live":
-            self._raise_error()
-            await self._live.wait()
-        self._raise_error()
-        self._check_no_transaction()
 
     async def durable(self) -> None:
         """Return once every edit so far is on the server's disk; offline it waits for the server.
@@ -261,26 +196,6 @@ class Replica:
             if not self._offline_blocks:
                 self._online.set()
 
-    def _check_no_transaction(self) -> None:
-        if self.document.in_transaction:
-            raise TransactionError(
-                "a transaction is under way", subject=f"room {self.room!r}", remedy="await outside of it"
-            )
-
-    def _raise_error(self) -> None:
-        if self.error is not None:
-            raise self.error
-
-    def _fail(self, error: ComityError) -> None:
-        self.error = error
-        self._outstanding.fail(error)
-        self._live.set()  # wakes those who wait in synced(), who find the error
-
-    def _no_acknowledgements(self) -> ConnectionFailedError:
-        return ConnectionFailedError(
-            "the server acknowledges no edits", subject=self._url, remedy="durable() needs a Comity server"
-        )
-
     # Local edits ------------------------------------------------------------------------------------------------
 
     def _committed(self, commit: Commit) -> None:
@@ -304,11 +219,13 @@ class Replica:
                 await self._converse()
             except ComityError as error:
                 self._set_status("offline")
+                self._attempted.set()
                 asked = requested(error.retry_after)
                 if self._is_final(error):
-                    logger.error("room %s: the server refused: %s", self.room, error)
                     if isinstance(error, ErasedError):
                         await self._forget(error)
+                    else:
+                        logger.error("room %s: the server refused: %s", self.room, error)
                     raise
                 logger.info("room %s: offline: %s", self.room, error)
             if self._was_live:
@@ -325,6 +242,7 @@ class Replica:
         return is_permanent(error.close_code) and not is_held
 
     async def _converse(self) -> None:
+        self._attempted.clear()
         try:
             socket = await dial(self._url)
         except ComityError as error:
@@ -367,93 +285,6 @@ class Replica:
             name_bytes=min(mine.name_bytes, limits.get("name", mine.name_bytes)),
         )
 
-    async def meet(self) -> None:
-        """Remember the room's lineage: from now on this document and the room's have something in common.
-
-        Not before, since a room that nobody has written to has another lineage whenever the server loads it.
-        """
-        if self._met:
-            return
-        self._met = True
-        if self._file is not None and self._journal is not None and self.lineage is not None:
-            async with self._journal.lock:
-                await self._file.adopt(self.lineage)
-
-    async def reset(self, update: bytes) -> None:
-        """Take the server's document in place of this one, and make the unacknowledged typed edits again on it.
-
-        What cannot be made again is kept in `unmerged`; what a local file held of another lineage is kept beside it. Of
-        a room that was erased nothing is kept or made again.
-
-        Raises: TransactionError, while a transaction is under way; nothing is changed then.
-        """
-        if self._is_erased:
-            error = ErasedError("the room was erased, and what was here of it", subject=f"room {self.room!r}")
-            await self._forget(error, update, self._origin())
-            return
-        if self._file is None or self._journal is None:
-            if self._other_lineage is not None:
-                logger.warning("room %s: its history is another one now; the old one is gone from here", self.room)
-            self._start_over(update)
-            return
-        async with self._journal.lock:
-            is_other = self._other_lineage is not None
-            before, edits = self.document.update_since(), self._outstanding.edits()
-            self._start_over(update)
-            if is_other:
-                kept = await self._file.keep_aside(before, edits)
-                logger.warning("room %s: its history is another one now; the old replica is in %s", self.room, kept)
-            await self._journal.rewrite(self.number, self._origin() if is_other else None)
-
-    def _origin(self) -> Origin | None:
-        lineage = self._other_lineage or self.lineage
-        return None if lineage is None else Origin(lineage, self._redactions)
-
-    async def _forget(self, error: ErasedError, update: bytes = EMPTY_UPDATE, origin: Origin | None = None) -> None:
-        """Take another document in place of this one, of which nothing is kept here or in the local file.
-
-        Raises: TransactionError, while a transaction is under way; StorageError. Nothing is changed on disk then.
-        """
-        logger.warning("room %s: it was erased, and is gone from here", self.room)
-        async with nullcontext() if self._journal is None else self._journal.lock:
-            self.document.reset(update)
-            self._outstanding.erase(error)
-            self.awareness.move(self.document.client_id)
-            self.lineage = None if origin is None else origin.lineage
-            self._met = origin is not None
-            self._must_reset = False
-            if self._journal is not None:
-                await self._journal.erase(self.number, origin)
-
-    def _start_over(self, update: bytes) -> None:
-        self.document.reset(update)
-        edits = self._outstanding.start_over()
-        self.awareness.move(self.document.client_id)
-        lost = self._make_again(edits)
-        self._outstanding.give_up(lost, LineageError("some edits could not be made again", subject=self.room))
-        self.lineage = self._other_lineage or self.lineage
-        self._met = True
-        self._must_reset = False
-
-    def _make_again(self, edits: list[Edit]) -> list[Edit]:
-        """Make edits again in one transaction, and return those that could not be; all, if the schema says no to it."""
-        try:
-            with self.document.transaction():
-                return [edit for edit in edits if not self._made_again(edit)]
-        except StateError as error:
-            logger.warning("room %s: the edits could not be made again: %s", self.room, error)
-            return edits
-
-    def _made_again(self, edit: Edit) -> bool:
-        if edit.operation in REPLAYABLE:
-            try:
-                self.document.replay(edit)
-            except ComityError as error:
-                logger.warning("room %s: an edit of %s could not be made again: %s", self.room, edit.field, error)
-            else:
-                return True
-        return False
-
     def went_live(self, acknowledges: bool) -> None:
         """Both sides have what the other had."""
         if not self._online.is_set():
@@ -483,6 +314,7 @@ class Replica:
 
     def _cut(self) -> None:
         self._set_status("offline")
+        self._attempted.set()
         if self._connection is not None:
             self._connection.drop()
 

@@ -9,7 +9,11 @@
     |  |- TransactionError          an edit in the wrong place, such as inside a listener
     |  |- RuleError                 a rule of the schema says no
     |  |- StaleVersionError         made against a version that is not known any more
-    |  `- NotConnectedError         the call needs a server and the state was opened without one
+    |  |- PreconditionError         something that a decision relied on has changed
+    |  |  `- LeaseHeldError         somebody else holds the lease
+    |  |- NotConnectedError         the call needs a server, and there is no connection to one
+    |  |- TransitionRefusedError    a state machine does not take the event where it stands
+    |  `- ActionFailedError         a transition was made, and an action that was to follow it failed
     |- ProtocolError                a frame that is malformed, truncated or unknown
     |- AccessError
     |  |- UnauthenticatedError      nobody we know
@@ -98,8 +102,73 @@ class StaleVersionError(StateError):
     """The call was made against a version that is not known any more, or never was."""
 
 
+class PreconditionError(StateError):
+    """Something that a decision relied on has changed, or its time has not come; nothing was written."""
+
+
+class LeaseHeldError(PreconditionError):
+    """Somebody else holds the lease; nothing was written.
+
+    Args:
+        what: what happened, one clause.
+        subject: the lease.
+        remedy: what the reader can do about it.
+        holder: the agent that holds it.
+        until: when it expires unless it is renewed, in ms since the Unix epoch by the server's clock.
+        retry_after: in how many seconds that is.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        subject: str = "",
+        remedy: str = "",
+        holder: str = "",
+        until: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, subject=subject, remedy=remedy, retry_after=retry_after)
+        self.holder = holder
+        self.until = until
+
+
 class NotConnectedError(StateError):
-    """The call needs a server, and the state was opened without one."""
+    """The call needs a server, and there is no connection to one."""
+
+
+class TransitionRefusedError(StateError):
+    """A state machine does not take the event where it stands, or another agent was first; nothing was written.
+
+    Args:
+        what: what happened, one clause.
+        subject: the machine or its event.
+        remedy: what the reader can do about it.
+        configuration: the states that are active instead.
+        by: the agent that made the last transition.
+    """
+
+    def __init__(
+        self, what: str, *, subject: str = "", remedy: str = "", configuration: tuple[str, ...] = (), by: str = ""
+    ) -> None:
+        super().__init__(what, subject=subject, remedy=remedy)
+        self.configuration = configuration
+        self.by = by
+
+
+class ActionFailedError(StateError):
+    """A transition of a state machine was made and stands, and an action that was to follow it failed.
+
+    Args:
+        what: what happened, one clause.
+        subject: the action.
+        remedy: what the reader can do about it.
+        number: the transition's number.
+    """
+
+    def __init__(self, what: str, *, subject: str = "", remedy: str = "", number: int = 0) -> None:
+        super().__init__(what, subject=subject, remedy=remedy)
+        self.number = number
 
 
 class ProtocolError(ComityError):
@@ -186,6 +255,8 @@ ANSWERS: Final[dict[type[ComityError], Answer]] = {
     ComityError: Answer(500, 4500),
     StateError: Answer(422, 4400),
     StaleVersionError: Answer(409, 4400),
+    PreconditionError: Answer(412, 4412),
+    TransitionRefusedError: Answer(409, 4400),
     ProtocolError: Answer(400, 4400),
     AccessError: Answer(403, 4403),
     UnauthenticatedError: Answer(401, 4401),
@@ -230,6 +301,7 @@ _BY_CLOSE_CODE: Final[dict[int, type[ComityError]]] = {
     4404: RoomNotFoundError,
     4409: LineageError,
     4410: ErasedError,
+    4412: PreconditionError,
     4413: TooLargeError,
     4503: DrainingError,
     4508: TooSlowError,

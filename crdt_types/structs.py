@@ -39,6 +39,7 @@ FORMAT: Final = 6
 TYPE: Final = 7
 _VALUES: Final = 8
 _SUBDOCUMENT: Final = 9
+VALUES: Final = frozenset({_BINARY, _VALUES})  # where binary values lie
 
 _XML_ELEMENT: Final = 3
 
@@ -113,15 +114,53 @@ def bad_length(length: int) -> ProtocolError:
     return ProtocolError(f"a clock above {MAX_CLOCK}" if length else "an empty struct", subject="update")
 
 
+class Deletion(NamedTuple):
+    """Clocks of a client that an update deletes, from one on."""
+
+    client: int
+    clock: int
+    length: int
+
+
 def structs_of(update: bytes) -> Iterator[Struct]:
     """Yield the structs of an update in their order, and check all of it on the way; raises ProtocolError."""
     try:
-        sections, at = read_uint(update, 0)
-        for _ in range(sections):
-            at = yield from _section(update, at)
+        at = yield from _sections(update)
         check_rest(update, at)
     except PAST_END:
         raise ProtocolError("the update ends early", subject="update") from None
+
+
+def deletions_of(update: bytes) -> list[Deletion]:
+    """Return what an update deletes. Raises ProtocolError."""
+    walk = _sections(update)
+    try:
+        while True:
+            try:
+                next(walk)
+            except StopIteration as end:
+                return list(_deletions(update, end.value))
+    except PAST_END:
+        raise ProtocolError("the update ends early", subject="update") from None
+
+
+def _sections(update: bytes) -> Generator[Struct, None, int]:
+    """Yield the structs, and return the position after them."""
+    sections, at = read_uint(update, 0)
+    for _ in range(sections):
+        at = yield from _section(update, at)
+    return at
+
+
+def _deletions(data: bytes, at: int) -> Iterator[Deletion]:
+    clients, at = read_uint(data, at)
+    for _ in range(clients):
+        client, at = read_uint(data, at)
+        ranges, at = read_uint(data, at)
+        for _ in range(ranges):
+            clock, at = read_uint(data, at)
+            length, at = read_uint(data, at)
+            yield Deletion(client, clock, length)
 
 
 def _section(data: bytes, at: int) -> Generator[Struct, None, int]:

@@ -39,6 +39,10 @@ STEP1: Final = 0
 STEP2: Final = 1
 UPDATE: Final = 2
 
+# The codes of notices that no end of a connection follows.
+ENDING: Final = 4210  # the room is erased at that time, unless it is needed before
+RENEWED: Final = 4211  # it was needed, and is not erased before that time
+
 
 class SyncStep1(NamedTuple):
     """Asks for everything that this state vector does not cover."""
@@ -118,14 +122,16 @@ class Reject(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something a client should know: its code is a close code that may follow.
+    """Something a client should know: its code is a close code that may follow, or one of those below.
 
-    retry_after tells in how many seconds to come back, if the connection ends; None leaves that to the client.
+    retry_after tells in how many seconds to come back, if the connection ends; None leaves that to the client. at is
+    the moment that it is about, in ms since the Unix epoch by the server's clock, if it is about one.
     """
 
     code: int
     text: str
     retry_after: float | None = None
+    at: int | None = None
 
 
 class Token(NamedTuple):
@@ -182,6 +188,7 @@ _FIELD_TYPES: Final[dict[str, tuple[type, ...]]] = {
     "reason": (str,),
     "retry_after": (int, float, type(None)),
     "text": (str,),
+    "at": (int, type(None)),
     "token": (str,),
     "id": (int,),
     "method": (str,),
@@ -261,6 +268,8 @@ def _fields_of(frame: Control) -> dict[str, Any]:
             for name, usual in Welcome._field_defaults.items():
                 if fields[name] == usual:
                     del fields[name]
+        case Notice(at=None):
+            del fields["at"]
         case Answer(error=None):
             del fields["error"]
         case Answer(error=Failure() as failure):

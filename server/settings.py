@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     session_ttl_hours: float = Field(
         default=SESSION_TTL_HOURS,
         ge=0,
-        description="Hours without an edit and without anybody there after which a session room is erased; 0 is never.",
+        description="Hours without an edit and without an arrival after which a session room is erased; 0 is never.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default=LOG_LEVEL, description="The least severe messages to log."

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 
 import comity
 from comity import Counter, History, List, Log, Map, Register, State, StateDocument, Text, Version
+from comity.clients.calls import MAX_CALLS
 from comity.clients.history import source as source_module
-from comity.clients.history.line import MAX_CALLS, Line
+from comity.clients.history.line import Line
 from comity.clients.history.moments import Moment
 from comity.clients.history.source import PAGE, RoomSource
 from comity.crdt_types.errors import (

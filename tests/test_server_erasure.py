@@ -7,12 +7,9 @@ import pytest
 
 from comity.crdt_types.errors import ANSWERS, ErasedError
 from comity.crdt_types.wire import Welcome
-from comity.persistence.errors import CorruptRecordError
 from comity.persistence.memory import MemoryStore
-from comity.persistence.records import Erased
 from comity.server.app import DATABASE
-from comity.server.rooms.archive import now
-from tests.support.raw import CallError, RawClient, raw_client
+from tests.support.raw import RawClient, raw_client
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
@@ -32,13 +29,6 @@ async def written(server: ServerHere, room: str, text: str) -> None:
         await client.sync()
         await client.edit(text)
         await client.durable()
-
-
-async def left(server: ServerHere, room: str) -> None:
-    """Wait until nobody is in a room, and the clock shows a later time than when it was written to."""
-    await eventually(lambda: not server.hub.is_visited(room))
-    begun = now()
-    await eventually(lambda: now() > begun + 1)
 
 
 async def test_erase_removes_every_byte_and_reports_what_there_was(tmp_path: Path) -> None:
@@ -100,32 +90,6 @@ async def test_erased_content_is_refused_from_whoever_still_has_it(tmp_path: Pat
             assert client.value() == "new"
 
 
-async def test_expired_sessions_are_erased_and_others_are_not(tmp_path: Path) -> None:
-    store = MemoryStore()
-    async with in_process_server(tmp_path, store, session_ttl_hours=1e-7) as server:
-        for room in ("session/over", "session/here", "session/longer", "shared/x"):
-            await written(server, room, "hello")
-        async with raw_client(server.url, "session/longer") as client:
-            await client.call("expire", seconds=3600)
-        async with raw_client(server.url, "session/here") as here:
-            await here.sync()
-            await left(server, "session/over")
-            assert await server.hub.history.expiry.sweep() == ["session/over"]
-            assert [row.room for row in await store.rooms()] == ["session/here", "session/longer", "shared/x"]
-            await here.edit("still")
-            await here.durable()
-        await left(server, "session/here")
-        assert await server.hub.history.expiry.sweep() == ["session/here"]
-
-
-async def test_expiry_leaves_a_room_that_somebody_wrote_to_meanwhile(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path) as server:
-        await written(server, "session/x", "one")
-        await written(server, "session/x", "two")
-        assert await server.hub.history.erasure.expire("session/x", 1) is False
-        assert await server.hub.history.erasure.expire("session/x", 2) is True
-
-
 @pytest.mark.parametrize(("method", "params"), [("erase", {}), ("forget", {"author": "ana"})])
 async def test_whoever_removes_something_hears_of_it_also_after_asking_for_too_much(
     tmp_path: Path, method: str, params: dict[str, str]
@@ -137,35 +101,3 @@ async def test_whoever_removes_something_hears_of_it_also_after_asking_for_too_m
         await caller.durable()
         assert [each["room"] for each in await caller.call(method, **params)] == ["x"]
         await caller.closed()
-
-
-class StubbornStore(MemoryStore):
-    """A store that does not erase one of its rooms."""
-
-    async def erase(self, room: str, state_vector: bytes, at: int) -> Erased | None:
-        if room == "session/a":
-            raise CorruptRecordError("damaged", room=room)
-        return await super().erase(room, state_vector, at)
-
-
-async def test_expired_sessions_are_erased_although_another_cannot_be(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path, StubbornStore(), session_ttl_hours=1e-7) as server:
-        for room in ("session/a", "session/b"):
-            await written(server, room, "hello")
-        for room in ("session/a", "session/b"):
-            await left(server, room)
-        assert await server.hub.history.expiry.sweep() == ["session/b"]
-
-
-@pytest.mark.parametrize("seconds", [0, -1, 2**41])
-async def test_expiry_takes_no_time_that_is_none(tmp_path: Path, seconds: int) -> None:
-    async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as client:
-        with pytest.raises(Exception, match="seconds"):
-            await client.call("expire", seconds=seconds)
-
-
-async def test_expiry_of_a_room_never_written_to_is_refused(tmp_path: Path) -> None:
-    async with in_process_server(tmp_path) as server, raw_client(server.url, "x") as client:
-        with pytest.raises(CallError, match="never written") as refused:
-            await client.call("expire", seconds=1)
-        assert refused.value.failure.code == 4400

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from enum import Enum, IntEnum
+from enum import Enum, IntEnum, StrEnum
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic_core import core_schema
 
 from comity.crdt_types import Log, Map, ORSet, Register, State, StateDocument
 from comity.crdt_types.document.values import Codec, canonical, pack, unpack
@@ -283,3 +284,40 @@ def test_values_that_javascript_could_not_read_are_refused_before_anything_is_wr
         with pytest.raises(InvalidValueError):
             state.anything.set(bad)
     assert state.document.state_vector() == before
+
+
+class Phase(StrEnum):
+    """An enum of strings, whose members are told apart without a validator."""
+
+    DAWN = "dawn"
+    DUSK = "dusk"
+
+
+class Shouted(StrEnum):
+    """One that makes its members in its own way."""
+
+    LOUD = "LOUD"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(lambda value: cls(str(value).upper()))
+
+
+@pytest.mark.parametrize("given", [Phase.DUSK, "dusk"])
+def test_enum_of_strings_is_stored_as_text_and_read_as_its_member(given: Any) -> None:
+    codec = Codec(Phase, "phase")
+    stored = codec.checked(given)
+    assert (type(stored), stored) == (str, "dusk")
+    assert codec.read(stored) is Phase.DUSK
+
+
+@pytest.mark.parametrize("stored", ["noon", "DUSK", "", 1, None, ["dusk"], Color.RED])
+def test_enum_of_strings_takes_nothing_that_is_not_one_of_its_members(stored: Any) -> None:
+    codec = Codec(Phase, "phase")
+    for convert in (codec.checked, codec.read):
+        with pytest.raises(InvalidValueError):
+            convert(stored)
+
+
+def test_enum_of_strings_with_a_validator_of_its_own_is_validated_by_it() -> None:
+    assert Codec(Shouted, "shouted").read("loud") is Shouted.LOUD

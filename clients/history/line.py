@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from itertools import count
 from typing import Any, Final, Self
 
 from websockets.asyncio.client import ClientConnection
@@ -13,10 +12,7 @@ from comity.crdt_types.errors import (
     ComityError,
     ConnectionFailedError,
     ForbiddenError,
-    NameTakenError,
-    OverloadError,
     ProtocolError,
-    StateError,
     TooLargeError,
     error_for,
 )
@@ -25,29 +21,17 @@ from comity.crdt_types.wire import (
     UPDATE,
     Ack,
     Answer,
-    Call,
     Denied,
-    Failure,
     Frame,
     Notice,
     Reject,
     Welcome,
     decode,
-    encode,
     encode_sync,
 )
 
+from ..calls import Calls, Waiting, fail, settle
 from ..connection import MAX_MESSAGE, OPEN_TIMEOUT, dial, room_url
-
-# Half of what the server lets wait, since it may still be at some that nobody waits for any more.
-MAX_CALLS: Final = 32
-# What the codes of failed calls stand for, where that is not what they say when a connection ends.
-_FAILURES: Final[dict[int, type[ComityError]]] = {
-    4400: StateError,
-    4409: NameTakenError,
-    4500: ComityError,
-    4503: OverloadError,
-}
 
 
 class Line:
@@ -72,11 +56,9 @@ class Line:
     def __init__(self, url: str, room: str, agent: str) -> None:
         self.subject: Final = f"room {room!r}"
         self._url = room_url(url, room, agent)
-        self._numbers = count(1)
-        self._places = asyncio.Semaphore(MAX_CALLS)
-        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._calls = Calls(self._send)
         self._handed_in = 0
-        self._unacknowledged: dict[int, asyncio.Future[Any]] = {}
+        self._unacknowledged: Waiting = {}
         self._retry_after: float | None = None
         self._error: ComityError | None = None
         self._stack = AsyncExitStack()
@@ -105,6 +87,11 @@ class Line:
         except TimeoutError:
             raise ConnectionFailedError("the server says nothing", subject=self._url) from None
 
+    @property
+    def principal(self) -> str:
+        """The name under which the server notes what is handed in."""
+        return self.welcome.principal
+
     # Asking -----------------------------------------------------------------------------------------------------
 
     async def call(self, method: str, **params: Any) -> Any:
@@ -115,9 +102,7 @@ class Line:
             NameTakenError: if there is one of that name already.
             ComityError: of another class, if the server fails at it, does not allow it, or the connection is lost.
         """
-        async with self._places:
-            number = next(self._numbers)
-            return await self._answered(self._asked, number, encode(Call(number, method, params)))
+        return await self._calls.call(method, params)
 
     async def hand_in(self, update: bytes) -> None:
         """Return once the server has an update on its disk.
@@ -131,7 +116,7 @@ class Line:
         message = encode_sync(UPDATE, update)
         self._check_may_write(len(message))
         self._handed_in += 1  # from here to the sending nothing may wait: the server counts, too
-        await self._answered(self._unacknowledged, self._handed_in, message)
+        await self._calls.answered(self._unacknowledged, self._handed_in, message)
 
     def _check_may_write(self, size: int) -> None:
         if "write" not in self.welcome.access:
@@ -144,17 +129,9 @@ class Line:
                 remedy="start the server with a larger --max-message; nothing was changed",
             )
 
-    async def _answered(self, waiting: dict[int, asyncio.Future[Any]], number: int, message: bytes) -> Any:
-        """Send a message, and return what comes back under its number."""
-        if self._error is not None:
-            raise self._error
-        answer = waiting[number] = asyncio.get_running_loop().create_future()
-        try:
-            with suppress(ConnectionClosed):  # the reading side knows why
-                await self._socket.send(message)
-            return await answer
-        finally:
-            del waiting[number]
+    async def _send(self, message: bytes) -> None:
+        with suppress(ConnectionClosed):  # the reading side knows why
+            await self._socket.send(message)
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -188,19 +165,17 @@ class Line:
     def _take(self, frame: Frame) -> None:
         match frame:
             case Welcome():
-                _settle(self._welcomed, frame)
-            case Answer(number, result, None):
-                _settle(self._asked.get(number), result)
-            case Answer(number, _, Failure() as failure):
-                _fail(self._asked.get(number), _error_of(failure))
+                settle(self._welcomed, frame)
+            case Answer():
+                self._calls.take(frame)
             case Ack(n):
                 for number in [number for number in self._unacknowledged if number <= n]:
-                    _settle(self._unacknowledged[number], None)
+                    settle(self._unacknowledged[number], None)
             case Reject(n, code, reason, _):
-                _fail(self._unacknowledged.get(n), error_for(code, reason, self.subject))
+                fail(self._unacknowledged.get(n), error_for(code, reason, self.subject))
             case Denied(reason):
                 raise ForbiddenError(reason, subject=self.subject)
-            case Notice(_, _, retry_after):
+            case Notice(_, _, retry_after, _):
                 self._retry_after = retry_after  # the rest the close code will say again
             case _:
                 pass  # of the document, and who is there
@@ -209,22 +184,6 @@ class Line:
         """Tell everybody who waits, and all who come later; only the first reason counts."""
         if self._error is None:
             self._error = error
-            for waiting in (self._welcomed, *self._asked.values(), *self._unacknowledged.values()):
-                _fail(waiting, error)
-
-
-def _settle(waiting: asyncio.Future[Any] | None, result: Any) -> None:
-    if waiting is not None and not waiting.done():
-        waiting.set_result(result)
-
-
-def _fail(waiting: asyncio.Future[Any] | None, error: ComityError) -> None:
-    if waiting is not None and not waiting.done():
-        waiting.set_exception(error)
-
-
-def _error_of(failure: Failure) -> ComityError:
-    known = _FAILURES.get(failure.code)
-    error = error_for(failure.code, failure.reason, "") if known is None else known(failure.reason)
-    error.limit, error.retry_after = failure.limit, failure.retry_after
-    return error
+            self._calls.end(error)
+            for waiting in (self._welcomed, *self._unacknowledged.values()):
+                fail(waiting, error)

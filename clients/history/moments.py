@@ -6,7 +6,7 @@ from typing import Final
 from comity.crdt_types.errors import StaleVersionError
 from comity.crdt_types.history.record import Span, milliseconds
 
-from .line import Line
+from .asked import Asked
 from .results import Checkpoint
 from .source import RoomSource
 
@@ -18,11 +18,11 @@ class Moments:
     """Finds the versions of a room. Methods raise StaleVersionError, InvalidValueError, and what `Line.call` does.
 
     Args:
-        line: the line to the room's server.
+        line: who is asked.
         source: the room's history, over that line.
     """
 
-    def __init__(self, line: Line, source: RoomSource) -> None:
+    def __init__(self, line: Asked, source: RoomSource) -> None:
         self._line: Final = line
         self._source: Final = source
 

@@ -86,6 +86,26 @@ class Branch(NamedTuple):
         return cls(name, room, version, author, _time(at))
 
 
+class Begun(NamedTuple):
+    """Who brought the first versions of a room, which were made elsewhere, such as in a local tier.
+
+    Attributes:
+        by: the agent that brought them; their authors and times are as that agent gave them.
+        at: when, in UTC.
+        until: the last of them.
+    """
+
+    by: str
+    at: datetime
+    until: int
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Self:
+        """Return what a row of the server's says."""
+        by, at, until = row
+        return cls(by, _time(at), until)
+
+
 class ErasedRoom(NamedTuple):
     """What was removed of a room.
 

@@ -8,7 +8,7 @@ from comity.crdt_types.errors import StaleVersionError
 from comity.crdt_types.history.record import EMPTY, Base, Span, VersionRecord
 from comity.crdt_types.varint import MAX_VARINT
 
-from .line import Line
+from .asked import Asked
 
 # More come in no answer: the server says so. One of them is some forty bytes and an agent's name.
 PAGE: Final = 1000
@@ -26,10 +26,10 @@ class RoomSource:
     Every method raises what `Line.call` does.
 
     Args:
-        line: the line to the room's server.
+        line: who is asked.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Asked) -> None:
         self._line = line
         self._kept: OrderedDict[tuple[str, int], tuple[int, _Answer]] = OrderedDict()
         self._kept_bytes = 0
@@ -80,6 +80,11 @@ class RoomSource:
         return [(version, author, at, size) for version, author, at, size in rows]
 
     # What was read lately ---------------------------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Keep nothing of what was read."""
+        self._kept.clear()
+        self._kept_bytes = 0
 
     def _recall(self, what: str, version: int) -> _Answer | None:
         if (what, version) not in self._kept:

@@ -5,7 +5,7 @@ import pycrdt
 from comity.crdt_types.history.record import Span, VersionRecord, merged
 from comity.crdt_types.update import EMPTY_UPDATE, holds_no_inserts
 
-from .line import Line
+from .asked import Asked
 from .source import RoomSource
 
 
@@ -13,11 +13,11 @@ class Writer:
     """Has edits stored, and finds out which versions they are.
 
     Args:
-        line: the line to the room's server.
+        line: who is asked.
         source: the room's history, over that line.
     """
 
-    def __init__(self, line: Line, source: RoomSource) -> None:
+    def __init__(self, line: Asked, source: RoomSource) -> None:
         self._line = line
         self._source = source
 
@@ -35,7 +35,7 @@ class Writer:
         last = (await self._source.span()).last
         if last == span.last + 1:
             return last
-        arrival = Arrival(update, before, self._line.welcome.principal)
+        arrival = Arrival(update, before, self._line.principal)
         async for page in self._source.pages(span.last, last):
             for record in page:
                 if arrival.is_in(record):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from .clock import HybridClock
 from .entry import OPAQUE, Entry, header_entry, read_entry
 from .index import Index
-from .ydoc import RawArray, RawArrayEvent, Transaction
+from .ydoc import RawArray, RawArrayEvent, Transaction, item_id
 
 LANES: Final = "lanes"
 # Live entries in a segment. Bounds the cost of a position: neighbouring deleted ones melt into one, so that a segment
@@ -171,6 +171,17 @@ class Lanes:
         for entry in entries:
             self._gone.append(entry)
             entry.segment = None
+
+    def ids(self, entries: Iterable[Entry], txn: Transaction) -> list[tuple[int, int]]:
+        """Return the Yjs ids of live entries, each a client and a clock."""
+        places: dict[Segment, dict[Entry, int]] = {}
+        found = []
+        for entry in entries:
+            segment: Segment = entry.segment
+            if segment not in places:
+                places[segment] = {each: at for at, each in enumerate(segment.entries)}
+            found.append(item_id(segment.array, places[segment][entry], txn))
+        return found
 
     # Writing ----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """A Yjs document that is followed and written: its index, its texts, its transactions and who is told of them."""
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -14,6 +14,7 @@ from ..update import EMPTY_UPDATE, holds_no_inserts, sole_client
 from .changes import Change, Conflict
 from .clock import TICKS_PER_MS, HybridClock
 from .edits import Edit
+from .entry import Entry
 from .index import Index
 from .lanes import LANES, Lanes
 from .listeners import Commit, Guards, Listeners, Recorder
@@ -99,6 +100,13 @@ class LiveDocument:
     def update_since(self, state_vector: bytes | None = None) -> bytes:
         """Return what a document of that state vector lacks, as a Yjs update; everything if None."""
         return self.ydoc.get_update(state_vector)
+
+    def ids(self, entries: Iterable[Entry]) -> list[tuple[int, int]]:
+        """Return the Yjs ids of live entries, each a client and a clock; no transaction may be under way."""
+        entries, found = list(entries), []
+        if entries:
+            self._yjs.read(lambda txn: found.extend(self.lanes.ids(entries, txn)))
+        return found
 
     def conflicts(self) -> list[Conflict]:
         """List every register and map cell that holds several concurrent values."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Annotated, Any, Final, get_origin
@@ -68,8 +68,12 @@ def canonical(value: Any) -> bytes:
 
     Raises: InvalidValueError, if the value cannot be stored.
     """
-    packed = pack(value)
-    return packed if type(value) in SCALARS else pack(_sorted(unpack(packed)))
+    if type(value) in SCALARS:
+        try:
+            return _pack_scalars(value)
+        except _MSGPACK_ERRORS as error:
+            raise _unstorable(type(value).__name__, error) from None
+    return pack(_sorted(unpack(pack(value))))
 
 
 def _sorted(value: Any) -> Any:
@@ -116,7 +120,7 @@ class Codec:
     Raises: SchemaError, if pydantic cannot make a validator for the type.
     """
 
-    __slots__ = ("_dump", "_exact", "_validate", "annotation", "plain", "subject")
+    __slots__ = ("_dump", "_exact", "_members", "_validate", "annotation", "plain", "subject")
 
     def __init__(self, annotation: Any, subject: str) -> None:
         self.annotation = annotation
@@ -134,6 +138,7 @@ class Codec:
         if annotation is Any:
             self._exact = SCALARS
 
+        self._members = _members(annotation)
         # What needs no conversion to be told of: exact values, and none.
         self.plain = self._exact | {type(None)}
 
@@ -160,6 +165,8 @@ class Codec:
         """
         if type(value) in self._exact:
             return value
+        if self._members and type(value) is self.annotation:
+            return value.value
         try:
             valid = self._validate(value)
         except ValidationError as error:
@@ -170,6 +177,8 @@ class Codec:
             ) from None
         if type(valid) in SCALARS:
             return valid
+        if self._members and type(valid) is self.annotation:
+            return valid.value
         plain = self._dump(valid)
         _check_portable(plain, self.subject, MAX_DEPTH)
         return plain
@@ -181,11 +190,22 @@ class Codec:
         """
         if type(plain) in self._exact:
             return plain
+        if self._members and type(plain) is str and plain in self._members:
+            return self._members[plain]
         try:
             return self._validate(plain)
         except Exception as error:  # the user's own validators meet what anybody stored, and may raise anything
             problem = _first(error) if isinstance(error, ValidationError) else repr(error)
             raise InvalidValueError(problem, subject=self.subject) from None
+
+
+def _members(annotation: Any) -> dict[str, Enum]:
+    """Return the members of an enum of strings by value, which need no validator; nothing of any other type."""
+    if not isinstance(annotation, type) or not issubclass(annotation, StrEnum):
+        return {}
+    if hasattr(annotation, "__get_pydantic_core_schema__"):  # it has a validator of its own
+        return {}
+    return {member.value: member for member in annotation}
 
 
 def _check_portable(value: Any, subject: str, depth: int) -> None:

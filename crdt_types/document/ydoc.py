@@ -19,15 +19,20 @@ from pycrdt import Doc, Map, Text
 from pycrdt._pycrdt import Array as RawArray
 from pycrdt._pycrdt import ArrayEvent as RawArrayEvent
 
+from ..varint import read_uint
+
 logger = logging.getLogger("comity")
 
 Transaction = Any  # pycrdt._pycrdt.Transaction; it may not outlive the call that hands it out
 
-__all__ = ["RawArray", "RawArrayEvent", "Transaction", "YDoc"]
+__all__ = ["RawArray", "RawArrayEvent", "Transaction", "YDoc", "item_id"]
 
 
 # Bytes of an update that makes so many objects that the garbage collector would go over all of them several times.
 _BULK: Final = 256 * 1024
+
+_AFTER: Final = 0  # the item that a position stands before
+_OF_ITEM: Final = 0  # what the encoding of a position begins with that is an item's
 
 
 class YDoc:
@@ -109,6 +114,15 @@ class YDoc:
             self._raw.apply_update(txn, update)
         finally:
             self.end(txn)
+
+
+def item_id(array: Any, at: int, txn: Transaction) -> tuple[int, int]:
+    """Return the Yjs id of an array's item: its client and its clock."""
+    encoded = array.sticky_index(txn, at, _AFTER).encode()
+    kind, at = read_uint(encoded, 0)
+    assert kind == _OF_ITEM
+    client, at = read_uint(encoded, at)
+    return client, read_uint(encoded, at)[0]
 
 
 @contextmanager

@@ -64,6 +64,11 @@ class Map(CellField, MutableMapping[str, V]):
     def __contains__(self, key: object) -> bool:
         return self._read(self._cells.get(key, ()))[0]
 
+    def _pairs(self) -> list[tuple[str, V]]:
+        """Return the keys with their values, each of which is read once."""
+        read = [(key, self._read(self._cells[key])) for key in sorted(self._cells)]
+        return [(key, value) for key, (fits, value) in read if fits]
+
     def items(self) -> ItemsView[str, V]:
         """Return the keys with their values; each iteration goes over what there is when it begins."""
         return _Items(self)
@@ -102,17 +107,17 @@ class Map(CellField, MutableMapping[str, V]):
 
 
 class _Items(ItemsView[str, V]):
-    _mapping: Mapping[str, V]
+    _mapping: Map[V]
 
     def __iter__(self) -> Iterator[tuple[str, V]]:
-        return iter([(key, self._mapping[key]) for key in self._mapping])
+        return iter(self._mapping._pairs())  # pyright: ignore[reportPrivateUsage]
 
 
 class _Values(ValuesView[V]):
-    _mapping: Mapping[str, V]
+    _mapping: Map[V]
 
     def __iter__(self) -> Iterator[V]:
-        return iter([self._mapping[key] for key in self._mapping])
+        return iter([value for _key, value in self._mapping._pairs()])  # pyright: ignore[reportPrivateUsage]
 
 
 def is_text(key: str) -> bool:

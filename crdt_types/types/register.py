@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from ..document.changes import ABSENT, Kind
+from ..document.changes import ABSENT, Absent, Kind
 from ..document.entry import REGISTER
 from ..document.statedocument import StateDocument
 from ..errors import InvalidValueError, SchemaError
@@ -41,6 +41,15 @@ class Register(ByValue, CellField, Generic[T]):
             raise self._unbound()
         fits, value = self._read(self._cells.get(None, ()))
         found: T | None = value if fits else self._default()
+        return found
+
+    @property
+    def written(self) -> T | Absent:
+        """What was written and fits, `ABSENT` if that is nothing; the default does not count."""
+        if self._document is None:
+            raise self._unbound()
+        fits, value = self._read(self._cells.get(None, ()))
+        found: T | Absent = value if fits else ABSENT
         return found
 
     def get(self, fallback: T) -> T:

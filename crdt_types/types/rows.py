@@ -132,6 +132,9 @@ class RowMap(Map[R]):
             self.document.discard_element(self.name, key)
         self._rows.pop(key, None)  # whoever was told of it may have looked, and found it gone
 
+    def _pairs(self) -> list[tuple[str, R]]:
+        return [(key, self[key]) for key in self]
+
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._keys()))
 

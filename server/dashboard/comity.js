@@ -10409,10 +10409,10 @@ var FIELDS = {
   },
   ack: { n: "integer" },
   reject: { n: "integer", code: "integer", reason: "string", retry_after: "number or null" },
-  notice: { code: "integer", text: "string", retry_after: "number or null" },
+  notice: { code: "integer", text: "string", retry_after: "number or null", at: "number or null" },
   token: { token: "string" }
 };
-var USUAL = { retry_after: null, erased: [], redactions: 0 };
+var USUAL = { retry_after: null, at: null, erased: [], redactions: 0 };
 var readControl = (decoder2) => {
   const kind = KINDS[readVarUint(decoder2)];
   const fields = decode(readTailAsUint8Array(decoder2));
@@ -11062,7 +11062,7 @@ var Connection = class extends ObservableV2 {
    * @param {string} text
    */
   notice(code, text3) {
-    this.emit("notice", [{ kind: "notice", code, text: text3, retry_after: null }]);
+    this.emit("notice", [{ kind: "notice", code, text: text3, retry_after: null, at: null }]);
   }
   /** @param {Welcome} welcome */
   takeWelcome(welcome) {

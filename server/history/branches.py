@@ -21,7 +21,7 @@ from .past import reached, state_at
 ATTRIBUTE: Final = "branch"
 
 # Keeps a room out of memory while a context lasts, and sends away who is in it but for one who may be spared.
-Withdrawn = Callable[[str, ComityError, Member | None], AbstractAsyncContextManager[None]]
+Withdrawn = Callable[[str, ComityError, Member | None], AbstractAsyncContextManager[object]]
 
 
 class Branch(NamedTuple):

@@ -132,4 +132,8 @@ def _param(call: Call, method: Method, name: str) -> Any:
 def _is_sound(value: Any, kind: type) -> bool:
     if kind is int:
         return type(value) is int and 0 <= value <= MAX_VARINT
+    if kind is list:  # bounded by the size of the message; whoever takes it knows what may be in it
+        return isinstance(value, list)
+    if kind is bytes:
+        return isinstance(value, bytes)
     return isinstance(value, str) and len(value) <= MAX_TEXT

@@ -55,7 +55,7 @@ class Checkpoints:
             NameTakenError: the room has a checkpoint of that name.
             StaleVersionError: the version cannot be had.
         """
-        _check(name, kind, note)
+        check_checkpoint(name, kind, note)
         checkpoint = Checkpoint(name, await reached(self._archive, room, seq), kind, author, now(), note)
         with translated():
             is_new = await self._archive.store.add_checkpoint(room.name, checkpoint)
@@ -73,7 +73,8 @@ class Checkpoints:
             return await self._archive.store.drop_checkpoint(name, checkpoint)
 
 
-def _check(name: str, kind: str, note: str) -> None:
+def check_checkpoint(name: str, kind: str, note: str) -> None:
+    """Check what somebody wants to call a version. Raises InvalidValueError."""
     check_name("checkpoint", name)
     if kind not in KINDS:
         raise InvalidValueError(f"not a kind of checkpoint: {kind!r:.60}", remedy=f"use one of {', '.join(KINDS)}")

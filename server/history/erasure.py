@@ -1,17 +1,19 @@
 """Erasing rooms: what is removed of them, from where, and what is left so that it does not come back."""
 
 import logging
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Final, NamedTuple, Protocol
 
-from comity.crdt_types.errors import OverloadError, StorageError
+from comity.crdt_types.errors import ComityError, StorageError
 from comity.crdt_types.update import EMPTY_STATE_VECTOR, state_vector_beyond
 from comity.persistence.records import Tombstone
 
 from ..rooms.archive import Archive, now, translated
-from ..rooms.buried import erased
+from ..rooms.buried import ended, erased
 from ..rooms.document import restored
 from ..rooms.member import Member
-from .branches import Branches, Withdrawn
+from .branches import Branches
 from .marks import Marks
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,16 @@ class ErasedRoom(NamedTuple):
     checkpoints: int
     size: int
     backups: bool
+
+
+class Withdrawn(Protocol):
+    """Keeps a room out of memory; see ``Hub.withdrawn``."""
+
+    def __call__(
+        self, name: str, error: ComityError, spared: Member | None = None, may: Callable[[], bool] | None = None
+    ) -> AbstractAsyncContextManager[bool]:
+        """Keep a room out of memory while the context lasts, with all of it on disk."""
+        ...
 
 
 class Erasure:
@@ -58,20 +70,17 @@ class Erasure:
         async with self._branches.family(name):
             return await self._erase(name, await self._staying(name), spared)
 
-    async def expire(self, name: str, seq: int) -> bool:
-        """Remove a room as ``erase`` does, if a version is still its newest; returns whether it was."""
+    async def expire(self, name: str, may: Callable[[], bool]) -> bool:
+        """Remove a room as ``erase`` does, if it may be when all that came is on disk; returns whether it was."""
         async with self._branches.family(name):
-            return await self._expire(name, seq)
+            return await self._expire(name, may)
 
-    async def _expire(self, name: str, seq: int) -> bool:
-        busy = OverloadError("its time is over", subject=f"room {name!r}", remedy="come back in a moment")
-        async with self._withdrawn(name, busy, None):  # who came at the last moment comes back, and finds what is left
-            with translated():
-                newer = await self._archive.store.versions(name, after=seq, limit=1)
-            if newer:
+    async def _expire(self, name: str, may: Callable[[], bool]) -> bool:
+        async with self._withdrawn(name, ended(name), may=may) as is_out:
+            if not is_out:
                 return False
             staying = await self._staying(name)
-            await self._remove(name, staying)
+            await self._remove(name, staying, logging.INFO)  # it was to be expected
         for branch in await self._branches.of(name):
             await self._erase(branch.room, staying)
         return True
@@ -89,13 +98,13 @@ class Erasure:
         branch = (await self._branches.all()).get(name)
         return EMPTY_STATE_VECTOR if branch is None else (await self._last(branch.parent))[1]
 
-    async def _remove(self, name: str, staying: bytes) -> ErasedRoom | None:
+    async def _remove(self, name: str, staying: bytes, level: int = logging.WARNING) -> ErasedRoom | None:
         tombstone = await self._tombstone(name, staying)
         with translated():
             removed = await self._archive.store.erase(name, tombstone.state_vector, tombstone.at)
         if removed is None:
             return None
-        logger.warning("room %r was erased, with %d versions", name, removed.updates)
+        logger.log(level, "room %r was erased, with %d versions", name, removed.updates)
         marked = await self._marks.erased(tombstone)
         return ErasedRoom(name, tombstone.lineage, *removed, backups=marked)
 

@@ -1,36 +1,92 @@
-"""When rooms end by themselves: a session's state is erased once nobody has needed it for its time to live."""
+"""When rooms end by themselves: a session's state is erased once nothing has happened in it for its time to live."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
-from comity.crdt_types.errors import ComityError, InvalidValueError, StorageError
-from comity.persistence.errors import SequenceError
-from comity.persistence.records import RoomRow
+from comity.crdt_types.errors import ComityError, InvalidValueError
+from comity.crdt_types.wire import ENDING, RENEWED, Notice, encode
 
 from ..monitoring.tally import tier
 from ..rooms.archive import Archive, now, translated
+from ..rooms.contents import TTL
+from ..rooms.room import Room
+from ..transport.sockets import Packet
 from .erasure import Erasure
-from .past import never_written
 
 logger = logging.getLogger(__name__)
 
-# What a store notes of a room that lives for another time than its tier: milliseconds, in decimal.
-ATTRIBUTE: Final = "ttl"
-# Between two looks at all rooms: a session ends a minute late at most, and looking at 10,000 takes 50 ms of a thread.
-PERIOD: Final = 60.0
+# What a store notes of a room that somebody came to or renewed since its last version: ms since the epoch, in decimal.
+ACTIVE: Final = "active"
+# Between two looks at all rooms, of which 10,000 with times of their own take 2 s in small pieces: what ends before the
+# next one has a timer.
+PERIOD: Final = 60 * 60.0
+# After the store failed, or a room could not be erased: soon enough that it is hardly late, and no burden till then.
+RETRY: Final = 60.0
+# A room in which something is on its way to the disk is looked at again: a commit takes some milliseconds.
+BUSY: Final = 0.1
+# Long enough that a person can answer, and for a room of minutes a tenth of its time.
+LONGEST_LEAD: Final = 5 * 60 * 1000
+LEAD_SHARE: Final = 10
+# An arrival is written down if the store knows of nothing within this share of the room's time: a room may end that
+# much too early after a restart, and comings and goings cost no writes.
+NOTE_SHARE: Final = 100
 MS: Final = 1000
 
 
+class End(NamedTuple):
+    """When a room ends if nothing happens in it, in ms since the Unix epoch, and how long it lives after what does."""
+
+    at: int
+    ttl: int
+
+
+class _Life:
+    """What is known of a room that is to end: times in ms, ``stored`` is the last moment of which the store knows."""
+
+    __slots__ = ("active", "is_queued", "is_warned", "stored", "timer", "ttl")
+
+    def __init__(self, ttl: int, active: int, stored: int) -> None:
+        self.ttl = ttl
+        self.active = active
+        self.stored = stored
+        self.is_warned = False
+        self.is_queued = False
+        self.timer: asyncio.TimerHandle | None = None
+
+    @property
+    def end(self) -> End:
+        return End(self.active + self.ttl, self.ttl)
+
+    @property
+    def next(self) -> int:
+        """When something is to be done about it: the warning, then the end."""
+        return self.end.at if self.is_warned else self.end.at - min(LONGEST_LEAD, self.ttl // LEAD_SHARE)
+
+    @property
+    def is_over(self) -> bool:
+        return self.end.at <= now()
+
+    @property
+    def is_to_be_noted(self) -> bool:
+        return self.active - self.stored > self.ttl / NOTE_SHARE
+
+
 class Expiry:
-    """Erases rooms that nobody has needed for longer than they are to live.
+    """Erases rooms in which nothing has happened for longer than they are to live.
+
+    What happens in a room is a version, an arrival, or a renewal; who only sits in it, or says something of their
+    presence, keeps nothing alive. Those who are there are warned, and told when the end was put off after that.
+
+    Rooms that people are in, and those that end soon, have a timer each; looking at all rooms, once in a while, finds
+    the others.
 
     Args:
         archive: where rooms are kept.
         erasure: erases them.
-        ttl_seconds: how long rooms live after their last version, by tier; None, and none for a tier, is for good.
-        is_needed: tells whether somebody is in a room.
+        ttl_seconds: how long rooms live, by tier; None, and none for a tier, is for good.
+        find: returns a room that is in memory, None for one that is not.
     """
 
     def __init__(
@@ -38,60 +94,215 @@ class Expiry:
         archive: Archive,
         erasure: Erasure,
         ttl_seconds: Mapping[str, float | None],
-        is_needed: Callable[[str], bool],
+        find: Callable[[str], Room | None],
     ) -> None:
         self._archive = archive
         self._erasure = erasure
-        self._ttl_seconds = ttl_seconds
-        self._is_needed = is_needed
+        self._ttls = {tier: None if seconds is None else round(seconds * MS) for tier, seconds in ttl_seconds.items()}
+        self._find = find
+        self._lives: dict[str, _Life] = {}
+        # Rooms of which something is to be written down, or that are to end, each once at most; None is all rooms.
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._has_closed = False
+
+    def __len__(self) -> int:
+        """Return how many rooms have a timer."""
+        return len(self._lives)
 
     async def run(self) -> None:
         """Look after the rooms until cancelled."""
+        self._queue.put_nowait(None)
         while True:
-            try:
-                await self.sweep()
-            except ComityError as error:
-                logger.error("rooms whose time is over could not be erased: %s", error)
-            await asyncio.sleep(PERIOD)
+            name = await self._queue.get()
+            life = None if name is None else self._lives.get(name)
+            if name is None:
+                await self._look_at_all()
+            elif life is not None:
+                life.is_queued = False
+                await self._attend(name, life)
 
-    async def sweep(self) -> list[str]:
-        """Erase the rooms whose time is over, and return their names; one that cannot be erased keeps no other.
+    def close(self) -> None:
+        """Warn nobody and end nothing any more."""
+        self._has_closed = True
+        for timer in (self._sweep, *(life.timer for life in self._lives.values())):
+            if timer is not None:
+                timer.cancel()
 
-        Raises: StorageError, if it cannot be told which they are.
+    # What happens in rooms --------------------------------------------------------------------------------------
+
+    def told(self, room: Room) -> None:
+        """Note that something of a room was committed."""
+        life = self._lives.get(room.name)
+        if life is not None:
+            life.stored = now()
+            self._happened(room.name, life)
+
+    def arrived(self, room: Room) -> None:
+        """Note that somebody came to a room."""
+        self._follow(room)
+        life = self._live(room)
+        if life is None:
+            return
+        self._happened(room.name, life)
+        if room.contents.is_stored and life.is_to_be_noted:
+            self._enqueue(room.name, life)
+
+    async def renew(self, room: Room) -> End | None:
+        """Put the end of a room off as if something had happened; returns when it is now, None if it has none.
+
+        Raises: StorageError.
         """
-        with translated():
-            noted = await self._archive.store.attributed(ATTRIBUTE)
-        ended = [row for row in await self._archive.rooms() if self._is_over(row, noted)]
-        return [row.room for row in ended if await self._expire(row)]
+        life = self._live(room)
+        if life is None:
+            return None
+        await room.ensure_stored()
+        self._happened(room.name, life)
+        await self._note_active(room.name, life)
+        return life.end
 
-    async def set(self, name: str, seconds: float | None) -> None:
-        """Let a room live for another time than its tier; None is as long as its tier.
+    def end_of(self, room: Room) -> End | None:
+        """Return when a room ends if nothing happens in it, None if it does not."""
+        life = self._live(room)
+        return None if life is None else life.end
 
-        Raises: InvalidValueError, if that is no time; StaleVersionError, for a room that was never written to;
-            StorageError.
+    async def set(self, room: Room, seconds: float | None) -> End | None:
+        """Let a room live for another time than its tier, from now on; None is as long as its tier.
+
+        It need not have been written to. Returns when it ends now.
+
+        Raises: InvalidValueError, if that is no time; StorageError.
         """
         if seconds is not None and not 0 < seconds < 2**40:
-            raise InvalidValueError(f"{seconds} seconds", subject=f"room {name!r}", remedy="give a time above 0")
-        value = None if seconds is None else b"%d" % round(seconds * MS)
-        try:
+            raise InvalidValueError(f"{seconds} seconds", subject=f"room {room.name!r}", remedy="give a time above 0")
+        own = None if seconds is None else round(seconds * MS)
+        await room.ensure_stored()
+        if own != room.contents.ttl:
             with translated():
-                await self._archive.store.note(name, ATTRIBUTE, value)
-        except StorageError as error:
-            if isinstance(error.__cause__, SequenceError):
-                raise never_written(name) from error
-            raise
+                await self._archive.store.note(room.name, TTL, None if own is None else b"%d" % own)
+            room.contents.ttl = own
+        self._follow(room)
+        return await self.renew(room)
 
-    async def _expire(self, row: RoomRow) -> bool:
+    def _follow(self, room: Room) -> None:
+        """Follow a room's time to live, which may have changed."""
+        life, ttl = self._lives.get(room.name), self._ttl(room.name, room.contents.ttl)
+        if life is None or life.ttl == ttl:
+            return
+        if ttl is None:
+            self._forget(room.name)
+            return
+        life.ttl = ttl
+        self._happened(room.name, life)
+        self._set_timer(room.name, life)
+
+    def _live(self, room: Room) -> _Life | None:
+        """Return what is known of a room in memory, None if it does not end."""
+        life = self._lives.get(room.name)
+        ttl = self._ttl(room.name, room.contents.ttl)
+        if life is None and ttl is not None and not self._has_closed:
+            life = self._lives[room.name] = _Life(ttl, now(), room.updated or 0)
+            self._set_timer(room.name, life)
+        return life
+
+    def _ttl(self, name: str, own: int | None) -> int | None:
+        return self._ttls.get(tier(name)) if own is None else own
+
+    def _happened(self, name: str, life: _Life) -> None:
+        life.active = now()
+        if life.is_warned:
+            life.is_warned = False
+            self._tell(name, Notice(RENEWED, "somebody needed it: it does not end yet", at=life.end.at))
+
+    async def _note_active(self, name: str, life: _Life) -> None:
+        at = life.active
+        with translated():
+            await self._archive.store.note(name, ACTIVE, b"%d" % at)
+        life.stored = max(life.stored, at)
+
+    # Ends -------------------------------------------------------------------------------------------------------
+
+    def _set_timer(self, name: str, life: _Life, seconds: float = 0.0) -> None:
+        if life.timer is not None:
+            life.timer.cancel()
+        if not self._has_closed:
+            wait = min(max(seconds, (life.next - now()) / MS), PERIOD)  # the clock of times may be set meanwhile
+            life.timer = asyncio.get_running_loop().call_later(wait, self._look, name, life)
+
+    def _look(self, name: str, life: _Life) -> None:
+        """Do what is to be done about a room; what happened meanwhile has put it off."""
+        life.timer = None
+        if life.is_over:
+            self._enqueue(name, life)
+            return
+        if life.next <= now():
+            life.is_warned = True
+            self._tell(name, Notice(ENDING, "nothing has happened in it for long: it ends", at=life.end.at))
+        self._set_timer(name, life)
+
+    def _enqueue(self, name: str, life: _Life) -> None:
+        if not life.is_queued:
+            life.is_queued = True
+            self._queue.put_nowait(name)
+
+    def _tell(self, name: str, notice: Notice) -> None:
+        room = self._find(name)
+        if room is not None:
+            packet = Packet(encode(notice))
+            for member in room.members:
+                member.tell(packet)
+
+    async def _attend(self, name: str, life: _Life) -> None:
+        """Write down when something happened in a room last, and erase it if its time is over."""
+        pause = BUSY
         try:
-            return await self._erasure.expire(row.room, row.seq)
+            if not life.is_over and life.is_to_be_noted:
+                await self._note_active(name, life)
+            if life.is_over and await self._erasure.expire(name, lambda: self._may_end(name, life)):
+                self._forget(name)
+                return
         except ComityError as error:
-            logger.error("room %r could not be erased though its time is over: %s", row.room, error)
-            return False
+            logger.error("room %r may end too early, or too late: %s", name, error)
+            pause = RETRY
+        if self._lives.get(name) is life and (life.is_over or life.timer is None):
+            self._set_timer(name, life, pause)
 
-    def _is_over(self, row: RoomRow, noted: Mapping[str, bytes]) -> bool:
-        if self._is_needed(row.room):
-            return False
-        own, of_tier = noted.get(row.room), self._ttl_seconds.get(tier(row.room))
-        ttl = int(own) if own is not None else None if of_tier is None else of_tier * MS
-        last = row.created if row.updated is None else max(row.updated, row.created)
-        return ttl is not None and last + ttl < now()
+    def _may_end(self, name: str, life: _Life) -> bool:
+        """Tell whether nothing has happened in a room that is to end, nor is on its way to the disk."""
+        room = self._find(name)
+        return life.is_over and (room is None or (room.is_committed and not room.arriving))
+
+    def _forget(self, name: str) -> None:
+        life = self._lives.pop(name, None)
+        if life is not None and life.timer is not None:
+            life.timer.cancel()
+
+    # All rooms --------------------------------------------------------------------------------------------------
+
+    async def _look_at_all(self) -> None:
+        pause = PERIOD
+        try:
+            await self._find_ends()
+        except ComityError as error:
+            logger.error("it is not known which rooms are to end: %s", error)
+            pause = RETRY
+        self._sweep = asyncio.get_running_loop().call_later(pause, self._queue.put_nowait, None)
+
+    async def _find_ends(self) -> None:
+        """Set timers for the rooms that end before the look after the next, and forget others that nobody is in."""
+        with translated():
+            own = await self._archive.store.attributed(TTL)
+            active = await self._archive.store.attributed(ACTIVE)
+        rows, soon = await self._archive.rooms(), now() + 2 * PERIOD * MS
+        for name, life in list(self._lives.items()):
+            if life.next > soon and self._find(name) is None:
+                self._forget(name)
+        for row in rows:
+            ttl = self._ttl(row.room, int(own[row.room]) if row.room in own else None)
+            if ttl is None or row.room in self._lives:
+                continue
+            last = max(row.created, row.updated or 0, int(active.get(row.room, 0)))
+            life = _Life(ttl, last, last)
+            if life.next <= soon:
+                self._lives[row.room] = life
+                self._set_timer(row.room, life)

@@ -4,11 +4,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from comity.crdt_types.errors import ComityError
+from comity.crdt_types.precondition import Precondition
 
 from ..auth import Access, Action
+from ..rooms.archive import now
 from ..rooms.buried import erased
 from ..rooms.member import Member
+from .beginnings import beginning
 from .branches import Branch
+from .expiry import End
 from .person import taking_out
 from .service import History
 
@@ -109,7 +113,42 @@ async def _forget(history: History, caller: Caller, params: Params) -> Any:
 
 
 async def _expire(history: History, caller: Caller, params: Params) -> Any:
-    await history.expiry.set(caller.room, params["seconds"])
+    return _when(await history.expire(caller.room, params["seconds"]))
+
+
+async def _renew(history: History, caller: Caller, _params: Params) -> Any:
+    return _when(await history.renew(caller.room))
+
+
+async def _end(history: History, caller: Caller, _params: Params) -> Any:
+    return _when(await history.end_of(caller.room))
+
+
+def _when(end: End | None) -> Any:
+    return None if end is None else end._asdict()
+
+
+async def _begin(history: History, caller: Caller, params: Params) -> Any:
+    room, member, rows, checkpoints = caller.room, caller.member, params["records"], params["checkpoints"]
+    if rows:
+        await history.beginnings.stage(room, member, params["after"], rows)
+    if checkpoints is None:
+        return params["after"] + len(rows)
+    return Parting(await history.beginnings.begin(room, member, checkpoints), beginning(room))
+
+
+async def _begun(history: History, caller: Caller, _params: Params) -> Any:
+    return await history.beginnings.of(caller.room)
+
+
+async def _decide(history: History, caller: Caller, params: Params) -> Any:
+    precondition = Precondition.from_params(params)
+    attempt = params["attempt"] or 1
+    return (await history.decide(caller.room, caller.member, params["update"], precondition, attempt))._asdict()
+
+
+async def _clock(_history: History, _caller: Caller, _params: Params) -> Any:
+    return now()
 
 
 def _row(branch: Branch) -> tuple[Any, ...]:
@@ -127,9 +166,24 @@ METHODS: Final[dict[str, Method]] = {
     "drop_checkpoint": _write(_drop_checkpoint, name=str),
     "branches": _read(_branches),
     "branch": _write(_branch, "seq", name=str, seq=int),
+    "decide": _write(
+        _decide,
+        *("not_before", "attempt"),
+        update=bytes,
+        state_vector=bytes,
+        cells=list,
+        ids=list,
+        not_before=int,
+        attempt=int,
+    ),
+    "clock": _read(_clock),
     "drop_branch": _write(_drop_branch, name=str),
+    "begin": _write(_begin, "checkpoints", after=int, records=list, checkpoints=list),
+    "begun": _read(_begun),
     "erase": _write(_erase),
     "forget": _write(_forget, author=str),
     "expire": _write(_expire, "seconds", seconds=int),
+    "renew": _write(_renew),
+    "end": _read(_end),
 }
 """Every method by its name."""

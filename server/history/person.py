@@ -19,6 +19,7 @@ from ..rooms.archive import Archive, translated
 from ..rooms.document import restored
 from ..rooms.member import Member
 from .authors import ERASED, Authors, names_of
+from .beginnings import disown
 from .branches import Branch, Branches, Withdrawn, trunk
 from .marks import Marks
 from .past import page
@@ -149,6 +150,7 @@ class Redaction:
         snapshots = await self._replace_snapshots(name, task.clients)
         await self._replace_checkpoints(name, checkpoints)
         await self._branches.disown(name, task.author, ERASED)
+        await disown(self._archive, name, task.author, ERASED)
         await self._count(name)
         await self._scrub(name)
         logger.warning("what somebody wrote was taken out of %d versions of room %r", versions, name)

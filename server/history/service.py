@@ -1,20 +1,25 @@
 """The history of rooms, for whoever may ask: clients over their connections, and pages."""
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol
 
 from comity.crdt_types.errors import ComityError
+from comity.crdt_types.precondition import Precondition
 from comity.persistence.records import Base, Checkpoint, Record, Version
 from comity.persistence.store import RECORDS_LIMIT
 
 from ..rooms.archive import Archive, translated
+from ..rooms.deciding import Made
 from ..rooms.member import Member
 from ..rooms.room import Room
 from ..settings import Settings
+from .beginnings import Beginnings
 from .branches import Branch, Branches
 from .checkpoints import Checkpoints
+from .decisions import Decisions
 from .erasure import Erasure
-from .expiry import Expiry
+from .expiry import End, Expiry
 from .marks import Marks
 from .past import newest, oldest, page
 from .person import Redaction
@@ -35,8 +40,8 @@ class Rooms(Protocol):
         """The server's settings."""
         ...
 
-    def is_visited(self, name: str) -> bool:
-        """Tell whether somebody is in a room."""
+    def find(self, name: str) -> Room | None:
+        """Return a room that is in memory, None for one that is not."""
         ...
 
     def visit(self, name: str) -> AbstractAsyncContextManager[Room]:
@@ -44,8 +49,8 @@ class Rooms(Protocol):
         ...
 
     def withdrawn(
-        self, name: str, error: ComityError, spared: Member | None = None
-    ) -> AbstractAsyncContextManager[None]:
+        self, name: str, error: ComityError, spared: Member | None = None, may: Callable[[], bool] | None = None
+    ) -> AbstractAsyncContextManager[bool]:
         """Keep a room out of memory while the context lasts."""
         ...
 
@@ -73,6 +78,7 @@ class History:
     Attributes:
         checkpoints: names for versions.
         branches: rooms that begin as another was.
+        beginnings: rooms that begin with versions made elsewhere.
         erasure: removes rooms for good.
         redaction: takes out of rooms what somebody wrote.
         expiry: removes those whose time is over.
@@ -83,10 +89,12 @@ class History:
         self._archive = rooms.archive
         self.checkpoints: Final = Checkpoints(rooms.archive)
         self.branches: Final = Branches(rooms.archive, rooms.withdrawn)
+        self.beginnings: Final = Beginnings(rooms.archive, rooms.withdrawn, rooms.settings)
+        self._decisions = Decisions(rooms.archive, rooms.settings)
         marks = Marks(rooms.settings.backup_dir)
         self.erasure: Final = Erasure(rooms.archive, rooms.withdrawn, self.branches, marks)
         self.redaction: Final = Redaction(rooms.archive, rooms.withdrawn, self.branches, marks)
-        self.expiry: Final = Expiry(rooms.archive, self.erasure, _ttl_seconds(rooms.settings), rooms.is_visited)
+        self.expiry: Final = Expiry(rooms.archive, self.erasure, _ttl_seconds(rooms.settings), rooms.find)
 
     async def head(self, name: str) -> Head:
         """Return which versions there are. Whatever was sent to the room before is in the newest."""
@@ -133,6 +141,26 @@ class History:
         """Make a branch; see ``Branches.create``."""
         async with self._rooms.visit(name) as room:
             return await self.branches.create(room, branch, seq=seq, author=author)
+
+    async def renew(self, name: str) -> End | None:
+        """Put the end of a room off as if something had happened in it; see ``Expiry.renew``."""
+        async with self._rooms.visit(name) as room:
+            return await self.expiry.renew(room)
+
+    async def expire(self, name: str, seconds: float | None) -> End | None:
+        """Let a room live for another time than its tier; see ``Expiry.set``."""
+        async with self._rooms.visit(name) as room:
+            return await self.expiry.set(room, seconds)
+
+    async def end_of(self, name: str) -> End | None:
+        """Return when a room ends if nothing happens in it; see ``Expiry.end_of``."""
+        async with self._rooms.visit(name) as room:
+            return self.expiry.end_of(room)
+
+    async def decide(self, name: str, member: Member, update: bytes, precondition: Precondition, attempt: int) -> Made:
+        """Apply an update if its precondition holds; see ``Decisions.take``."""
+        async with self._rooms.visit(name) as room:
+            return await self._decisions.take(room, member, update, precondition, attempt)
 
     async def drop_branch(self, name: str, branch: str) -> bool:
         """Erase a branch of a room, with its own branches; returns whether there was one. See ``Erasure.erase``."""

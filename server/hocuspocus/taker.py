@@ -9,10 +9,11 @@ from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.varint import read_bytes
 from comity.crdt_types.wire import AWARENESS, STEP1, STEP2, SYNC, UPDATE, document_update, encode_sync
 
+from ..rooms.entrance import VET_INLINE
 from ..rooms.outbox import Outbox
 from ..rooms.room import Room
 from ..rooms.vetting import vet
-from ..sessions.session import VET_INLINE, Session
+from ..sessions.session import Session
 from ..transport.sockets import Packet
 from .dues import Dues
 

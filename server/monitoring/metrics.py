@@ -31,6 +31,8 @@ class _Row(NamedTuple):
 _COUNTERS: Final = (
     _Row("updates_received", "Updates of clients that were taken to their room's document.", "received"),
     _Row("received_bytes", "Bytes of the updates received.", "received_bytes"),
+    _Row("decisions", "Updates received that were decisions, and made.", "decisions"),
+    _Row("decisions_refused", "Decisions refused, since something that they relied on had changed.", "refusals"),
     _Row("updates_held", "Updates received that had to wait for others which they build on.", "held"),
     _Row("updates_stored", "Updates committed: each holds all that one turn brought to a room.", "stored"),
     _Row("stored_bytes", "Bytes of the updates stored.", "stored_bytes"),

@@ -53,6 +53,7 @@ class Tally:
         "acks",
         "catch_up_bytes",
         "catch_ups",
+        "decisions",
         "deliveries",
         "delivery_bytes",
         "failed_loads",
@@ -68,6 +69,7 @@ class Tally:
         "presence_told",
         "received",
         "received_bytes",
+        "refusals",
         "rejects",
         "reloads",
         "skips",
@@ -82,6 +84,8 @@ class Tally:
     def __init__(self) -> None:
         self.received = self.received_bytes = 0  # updates of clients that reached the document
         self.held = 0  # of those, updates that had to wait for others
+        self.decisions = 0  # of those, decisions that were made
+        self.refusals = 0  # decisions that were refused, which are not among those
         self.stored = self.stored_bytes = 0  # what turns made of them
         self.deliveries = self.delivery_bytes = 0  # stored updates, each as often as it was told to a connection
         self.skips = 0  # deliveries left out for readers that were behind

@@ -42,8 +42,14 @@ def buried(tombstones: Iterable[Tombstone]) -> Buried:
 
 def erased(room: str) -> ErasedError:
     """Return what those are told who have something of a room that was erased."""
-    return ErasedError(
-        "it was erased, and what you have of it must not come back",
-        subject=f"room {room!r}",
-        remedy="forget what you have of it; open it anew to begin afresh",
-    )
+    return _gone(room, "it was erased, and what you have of it must not come back")
+
+
+def ended(room: str) -> ErasedError:
+    """Return what those are told who are in a room whose time is over."""
+    return _gone(room, "its time was over, and it was erased")
+
+
+def _gone(room: str, what: str) -> ErasedError:
+    remedy = "forget what you have of it; open it anew to begin afresh"
+    return ErasedError(what, subject=f"room {room!r}", remedy=remedy)

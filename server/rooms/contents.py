@@ -11,6 +11,10 @@ from .document import Document
 from .loading import Stored
 from .volume import Volume
 
+# What a store notes of a room that lives for another time than its tier: milliseconds, in decimal.
+TTL: Final = "ttl"
+# In ms: for a room of which that cannot be read.
+NEVER: Final = 2**53
 # For those who want to write to a damaged room: somebody has to repair it first.
 DAMAGE_RETRY_SECONDS: Final = 60.0
 
@@ -24,6 +28,7 @@ class Contents:
     buried: Buried = Buried()  # noqa: RUF009  # it cannot be changed
     document: Document = field(default_factory=Document)
     redactions: int = 0  # how often something was taken out of its history
+    ttl: int | None = None  # how long it lives, in ms, if that is not as long as its tier
     seq: int = 0  # of the last update applied
     is_stored: bool = False  # whether the store knows the room
     damage: StorageError | None = None  # what ends the log too early: what comes after that is not here

@@ -1,7 +1,7 @@
 """A room's document: the one engine object, what it emits, and how it is made anew when it cannot be trusted."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, Final
 from weakref import finalize
@@ -63,7 +63,7 @@ class Document:
         with _UPDATE:
             return pycrdt.merge_updates(*updates)
 
-    def admits(self, sections: Iterable[Section]) -> bool:
+    def admits(self, sections: Sequence[Section]) -> bool:
         """Tell whether an update continues what is here, or would leave a gap in a client's clocks.
 
         The engine takes in what lies beyond such a gap, tells nobody, and gives it to whoever syncs; so what does not

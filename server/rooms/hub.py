@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Collection, Coroutine
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
@@ -11,16 +11,16 @@ from typing import Any, Final, Self
 from comity.crdt_types.errors import ComityError, DrainingError, OverloadError, RoomNotFoundError, StorageError
 from comity.persistence.compaction import due
 from comity.persistence.records import new_lineage
+from comity.persistence.sections import REDACTED
 
 from ..history.automatic import Automatic, Plan
-from ..history.person import redactions
 from ..history.service import History
 from ..limits import Allowances, Rates
 from ..monitoring.tally import OTHER, Tallies
 from ..settings import Settings
-from .archive import RETRY_SECONDS, Archive
+from .archive import RETRY_SECONDS, Archive, translated
 from .buried import buried
-from .contents import Contents
+from .contents import NEVER, TTL, Contents
 from .loading import load
 from .member import Member
 from .presence import Roster
@@ -70,6 +70,7 @@ class Hub:
     async def __aenter__(self) -> Self:
         """Begin; what an erasure left half done is finished first."""
         await self.history.redaction.resume()
+        await self.history.beginnings.resume()
         self._spawn(self.history.expiry.run())
         return self
 
@@ -109,11 +110,13 @@ class Hub:
                 self._left(name)
 
     @asynccontextmanager
-    async def withdrawn(self, name: str, error: ComityError, spared: Member | None = None) -> AsyncGenerator[None]:
+    async def withdrawn(
+        self, name: str, error: ComityError, spared: Member | None = None, may: Callable[[], bool] | None = None
+    ) -> AsyncGenerator[bool]:
         """Keep a room out of memory while the context lasts, with all of it on disk.
 
         Whoever is in it, but for one who may be spared, is sent away with an error; whoever comes waits for the end of
-        the context.
+        the context. ``may`` is asked right before that: if it says no, the room stays, and the context is given False.
 
         Raises: what ``visit`` raises.
         """
@@ -121,11 +124,15 @@ class Hub:
         await self._returned(name)
         self._withdrawn[name] = returned = asyncio.Event()
         try:
-            await self._withdraw(name, error, spared)
-            yield
+            yield await self._withdraw(name, error, spared, may)
         finally:
             del self._withdrawn[name]
             returned.set()
+
+    def find(self, name: str) -> Room | None:
+        """Return a room that is in memory and has not failed."""
+        room = self._rooms.get(name)
+        return None if room is None or room.failure is not None else room
 
     def is_visited(self, name: str) -> bool:
         """Tell whether somebody is in a room."""
@@ -135,6 +142,7 @@ class Hub:
         """Take nobody in any more, and unload nothing but by ending."""
         self.is_draining = True
         self._automatic.close()
+        self.history.expiry.close()
         for timer in self._timers.values():
             timer.cancel()
 
@@ -164,17 +172,22 @@ class Hub:
         while name in self._withdrawn:
             await self._withdrawn[name].wait()
 
-    async def _withdraw(self, name: str, error: ComityError, spared: Member | None) -> None:
+    async def _withdraw(
+        self, name: str, error: ComityError, spared: Member | None, may: Callable[[], bool] | None
+    ) -> bool:
         if name in self._loading:
             await asyncio.wait((self._loading[name],))
         await self.archive.flush()  # before anybody is sent away for nothing
+        if may is not None and not may():
+            return False
         room = self._rooms.pop(name, None)
         if room is None:
-            return
+            return True
         room.fail(error, spared)
         while self._keeper.is_busy(room):  # noqa: ASYNC110  # nobody tells when a snapshot is taken
             await asyncio.sleep(UNLOAD_PAUSE)
         await self.archive.flush()
+        return True
 
     async def _room(self, name: str) -> Room:
         await self._returned(name)
@@ -205,7 +218,8 @@ class Hub:
         lineage = new_lineage() if stored is None else stored.loaded.lineage
         contents = Contents(name, lineage, buried(await self.archive.tombstones(name)))
         contents.fill(stored)
-        contents.redactions = 0 if stored is None else await self._redactions(name)
+        if stored is not None:
+            await self._read_notes(name, contents)
         self._tell_damage(name, contents, 0 if stored is None else stored.loaded.passed)
         bound = contents.snapshot_bytes + contents.tail_bytes
         contents.volume = Volume(self.settings.max_document, bound)
@@ -214,12 +228,16 @@ class Hub:
             self._unload_later(name, self.settings.idle_seconds)
         return room
 
-    async def _redactions(self, name: str) -> int:
+    async def _read_notes(self, name: str, contents: Contents) -> None:
         try:
-            return await redactions(self.archive, name)
+            with translated():
+                noted = await self.archive.store.attributes(name)
         except StorageError as error:  # no reason not to read the room
-            logger.error("replicas are not told what to forget: %s", error)
-            return 0
+            logger.error("replicas are not told what to forget, and the room does not end: %s", error)
+            contents.ttl = NEVER
+            return
+        contents.redactions = int(noted.get(REDACTED, b"0"))
+        contents.ttl = int(noted[TTL]) if TTL in noted else None
 
     def _tell_damage(self, name: str, contents: Contents, passed: int) -> None:
         """Log and count what is damaged of a room that was loaded."""
@@ -273,6 +291,7 @@ class Hub:
         if due(contents.tail_bytes, contents.snapshot_bytes) and not self._keeper.is_busy(room):
             self._spawn(self._keeper.snapshot(room))
         self._automatic.told(room)
+        self.history.expiry.told(room)
 
     def _left(self, name: str) -> None:
         """Note that nobody is in a room any more."""

@@ -3,13 +3,14 @@
 from collections import deque
 from time import perf_counter
 
-from comity.crdt_types.errors import ComityError, EngineError, ProtocolError
+from comity.crdt_types.errors import ComityError, EngineError, OverloadError, PreconditionError, ProtocolError
 from comity.crdt_types.update import EMPTY_UPDATE
 
 from ..auth import JOINT
 from ..monitoring.tally import Tally
 from .buried import erased
 from .contents import Contents
+from .deciding import Decision, Decisions
 from .document import Document
 from .member import Arrival, Member
 from .turn import Change, Turn
@@ -30,6 +31,7 @@ class Intake:
         self._suspects = 0  # first in the inbox, one of which the engine failed on: applied one by one
         self._holders: dict[Member, None] = {}  # members with updates that wait for others
         self._is_littered = False  # the document holds such updates of nobody here
+        self._decisions = Decisions()
 
     def __len__(self) -> int:
         return len(self._inbox)
@@ -55,11 +57,26 @@ class Intake:
     def add(self, arrival: Arrival) -> None:
         """Take an update, to be applied with the next turn."""
         self._inbox.append(arrival)
+        if arrival.decision is not None:
+            self._decisions.add(arrival.decision)
 
     def clear(self) -> None:
-        """Forget what came."""
+        """Forget what came, and let nobody wait for a decision that may never be on disk."""
         self._inbox.clear()
         self._suspects = 0
+        self._decisions.fail_all(self._ended())
+
+    def fail_turn(self, turn: Turn) -> None:
+        """Say of a turn's decisions that nobody knows what became of them."""
+        self._decisions.fail((decision for decision, _ in turn.decisions), self._ended())
+
+    def settle(self, turn: Turn) -> None:
+        """Say of a turn's decisions that they are on disk, or why not; then all that they were refused for is, too."""
+        for decision, refusal in turn.decisions:
+            self._decisions.settle(decision, refusal)
+
+    def _ended(self) -> OverloadError:
+        return OverloadError("the room ended", subject=f"room {self._contents.name!r}", remedy="come back")
 
     def forget(self, member: Member) -> bool:
         """Let go of what a member that left had waiting; tell whether the document must be tidied of it."""
@@ -105,6 +122,8 @@ class Intake:
         document = self._contents.document
         batch = []
         for arrival in self._inbox:
+            if arrival.decision is not None:
+                break
             if arrival.member.has_failed or not document.follows(arrival.sections) or self._is_buried(arrival):
                 break
             document.note(arrival.sections)
@@ -137,7 +156,9 @@ class Intake:
 
     def _apply_first(self, turn: Turn) -> None:
         arrival = self._inbox[0]
-        if not arrival.member.has_failed:
+        if arrival.decision is not None:
+            self._decide(turn, arrival, arrival.decision)
+        elif not arrival.member.has_failed:
             self._apply_next(turn, arrival)
         self._inbox.popleft()
         self._suspects = max(self._suspects - 1, 0)
@@ -157,13 +178,45 @@ class Intake:
             member.fail(ProtocolError(error.what, subject=error.subject))
             raise
 
+    def _decide(self, turn: Turn, arrival: Arrival, decision: Decision) -> None:
+        try:
+            if arrival.member.has_failed:
+                raise OverloadError("the connection has ended", subject="decision")
+            if self._is_buried(arrival):
+                raise erased(self._contents.name)
+            self._make(turn, arrival, decision)
+        except PreconditionError as error:
+            self._tally.refusals += 1
+            self._tally.received -= 1  # it will be counted with all that came
+            self._tally.received_bytes -= len(arrival.update)
+            turn.decisions.append((decision, error))
+        except ComityError as error:
+            self._decisions.fail((decision,), error)
+            if isinstance(error, EngineError):
+                arrival.member.fail(ProtocolError(error.what, subject=error.subject))
+                raise
+
+    def _make(self, turn: Turn, arrival: Arrival, decision: Decision) -> None:
+        """Apply a decision, if what it relies on holds."""
+        document = self._contents.document
+        decision.check(document)
+        if not document.admits(arrival.sections):
+            raise PreconditionError("it builds on edits that are not here", subject="decision")
+        change = document.apply(arrival.update)
+        document.note(arrival.sections)
+        if change is not None:
+            turn.changes.append(Change(arrival.member.author, change))
+        turn.is_mixed = True  # whoever made it has not applied it, and is told like everybody
+        turn.decisions.append((decision, None))
+        self._tally.decisions += 1
+
     def _is_buried(self, arrival: Arrival) -> bool:
         contents = self._contents
         return bool(contents.buried) and contents.buried.returns(arrival.sections, contents.document)
 
     def _apply(self, turn: Turn, arrival: Arrival) -> bool:
         """Apply an update if it continues what is here; tell whether all of it is in the document then."""
-        member, _, update, sections = arrival
+        member, update, sections = arrival.member, arrival.update, arrival.sections
         document = self._contents.document
         if not document.admits(sections):
             return False

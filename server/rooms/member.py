@@ -8,6 +8,7 @@ from comity.crdt_types.errors import ComityError, ProtocolError
 from comity.crdt_types.wire import STEP1, Reject, encode, encode_sync
 
 from ..transport.sockets import Packet
+from .deciding import Decision
 from .outbox import Outbox
 from .presence import Owner
 from .vetting import Section
@@ -69,6 +70,11 @@ class Member:
         self.has_failed = True
         self._fail(error)
 
+    def tell(self, packet: Packet) -> None:
+        """Send a frame of ``comity.v1``, if the client understands those."""
+        if self._acknowledges:
+            self.outbox.put(packet)
+
     def hold(self, arrival: "Arrival", state_vector: bytes) -> None:
         """Keep an update unacknowledged, since it builds on others that are missing, and ask for those."""
         if len(self._waiting) >= self._max_waiting:
@@ -122,9 +128,13 @@ class Member:
 
 
 class Arrival(NamedTuple):
-    """An update of a connection on its way into the document: its number there, and what ``vet`` found in it."""
+    """An update of a connection on its way into the document: its number there, and what ``vet`` found in it.
+
+    One that is a decision has no number: it is not acknowledged, but answered.
+    """
 
     member: Member
     n: int
     update: bytes
     sections: tuple[Section, ...]
+    decision: Decision | None = None

@@ -18,6 +18,7 @@ from ..monitoring.tally import Tally
 from ..transport.sockets import Packet
 from .archive import Archive, now
 from .contents import Contents
+from .deciding import Decision
 from .document import Document, is_engine_failure
 from .gaps import holds
 from .intake import Intake
@@ -146,7 +147,15 @@ class Room:
 
     def receive(self, member: Member, update: bytes, sections: tuple[Section, ...]) -> None:
         """Take a document update of a connection, and what `vet` found in it; it is applied in the next turn."""
-        self._intake.add(Arrival(member, member.count(), update, sections))
+        self._take_in(Arrival(member, member.count(), update, sections))
+
+    def decide(self, member: Member, update: bytes, sections: tuple[Section, ...], decision: Decision) -> None:
+        """Take an update that is applied only if what it relies on holds when its turn comes."""
+        self._take_in(Arrival(member, 0, update, sections, decision))
+
+    def _take_in(self, arrival: Arrival) -> None:
+        update = arrival.update
+        self._intake.add(arrival)
         self.contents.volume.bound += len(update)
         self._archive.expect(len(update))
         if not self._is_scheduled:
@@ -280,6 +289,7 @@ class Room:
         """Forget what a turn changed, which is not in the log, and end those whose next ack would cover it."""
         for member in {*turn.counts, *turn.sources, *self._intake.senders}:
             member.fail(mistake(f"room {self.name!r}"))
+        self._intake.fail_turn(turn)
         self.renew()
 
     def _journal(self, turn: Turn) -> None:
@@ -290,7 +300,7 @@ class Room:
                 self._append(change, _pass)
             update = turn.change() if before else last.update
             self._append(last, partial(self._tell, turn, update, self.seq + 1))
-        elif turn.counts or turn.placed:
+        elif turn.counts or turn.placed or turn.decisions:
             self._archive.barrier(partial(self._settle, turn))
 
     def _append(self, change: Change, done: Callable[[], None]) -> None:
@@ -322,6 +332,7 @@ class Room:
             tally.acknowledge(member.settle(n))
         for member, n in turn.counts.items():
             tally.acknowledge(member.settle(n))
+        self._intake.settle(turn)
         tally.ack_seconds.observe(perf_counter() - turn.began)
 
     async def _reload(self) -> None:

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 import pycrdt
 
+from comity.crdt_types.errors import PreconditionError
+
+from .deciding import Decision
 from .member import Member
 
 
@@ -17,7 +20,7 @@ class Change(NamedTuple):
 class Turn:
     """What came to a room between two commits."""
 
-    __slots__ = ("began", "changes", "counts", "is_mixed", "placed", "sources")
+    __slots__ = ("began", "changes", "counts", "decisions", "is_mixed", "placed", "sources")
 
     def __init__(self, began: float, *, is_mixed: bool) -> None:
         self.began = began  # by the clock of perf_counter
@@ -25,6 +28,7 @@ class Turn:
         self.counts: dict[Member, int] = {}  # the last update of each member
         self.placed: list[tuple[Member, int]] = []  # held until now
         self.sources: set[Member] = set()
+        self.decisions: list[tuple[Decision, PreconditionError | None]] = []  # with why they were refused
         self.is_mixed = is_mixed  # a change may hold more than its source's
 
     @property

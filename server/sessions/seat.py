@@ -82,6 +82,7 @@ async def seated(hub: Hub, name: str, guest: Guest, *, fail: Fail, fail_sending:
             hub, room, member, guest.principal, guest.access, is_comity=guest.is_comity, allowance=guest.allowance
         )
         await room.sound()
+        hub.history.expiry.arrived(room)  # before it joins: the first that it hears is the welcome
         room.join(member)
         try:
             yield Seat(room, session, outbox)

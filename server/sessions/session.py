@@ -1,13 +1,11 @@
 """One connection's conversation with its room: what its frames mean, and whether they may."""
 
-import asyncio
-from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from comity import __version__
-from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, TooLargeError
-from comity.crdt_types.update import EMPTY_UPDATE, read_state_vector
+from comity.crdt_types.errors import ComityError, ForbiddenError, ProtocolError, StorageError, TooLargeError
+from comity.crdt_types.update import EMPTY_UPDATE
 from comity.crdt_types.wire import (
     AWARENESS,
     STEP1,
@@ -31,17 +29,13 @@ from ..auth import Access, Action, Principal
 from ..history.calls import Calls
 from ..history.methods import Caller
 from ..limits import Allowance
-from ..rooms.bounds import REFUSALS, Bounds
+from ..rooms.bounds import REFUSALS
+from ..rooms.entrance import VET_INLINE, Entrance, vetted
 from ..rooms.hub import Hub
 from ..rooms.member import Member
 from ..rooms.room import Room
-from ..rooms.vetting import Section, vet, vet_state_vector
+from ..rooms.vetting import vet, vet_state_vector
 from ..transport.sockets import Packet
-
-T = TypeVar("T")
-
-# Up to this size bytes are checked in the event loop, in at most some 5 ms; larger ones have a thread to themselves.
-VET_INLINE: Final = 64 * 1024
 
 _AWARENESS: Final = bytes((AWARENESS,))
 
@@ -84,8 +78,7 @@ class Session:
         self._is_comity = is_comity
         self._history = hub.history
         self._calls: Calls | None = None  # made for the first: most connections call nothing
-        limits = hub.settings
-        self._bounds = Bounds(limits.max_value, limits.max_name, limits.max_depth)
+        self._entrance = Entrance(room, hub.archive, hub.settings)
 
     def greet(self) -> None:
         """Send what a connection is sent first: the welcome, a request for its edits, and who else is here.
@@ -117,7 +110,7 @@ class Session:
         if volume.bound + len(update) > volume.limit:
             return False
         try:
-            sections = vet(update, self._bounds)
+            sections = vet(update, self._entrance.bounds)
         except REFUSALS:
             return False
         self._room.receive(self._member, update, sections)
@@ -177,12 +170,10 @@ class Session:
             await self._reject(ForbiddenError("read only", subject=f"room {self._room.name!r}"))
             return
         try:
-            sections = await self._vetted(update)
+            sections = await self._entrance.vetted(update)
+            await self._entrance.check_size(update, sections)
         except REFUSALS as error:
             await self._reject(error)
-            return
-        if sections and not await self._fits(len(update)):  # what only deletes is always welcome
-            await self._reject(self._too_large())
             return
         if update != EMPTY_UPDATE and not await self._may_apply(update):
             update, sections = EMPTY_UPDATE, ()
@@ -193,39 +184,14 @@ class Session:
 
         Raises: StorageError, if it brings something then.
         """
-        while (refusal := self._room.refusal) is None:
-            await self._archive.ready()
-            await self._room.ensure_stored()
-            if self._room.refusal is None:
-                return True
-        await self._room.sound()
-        if self._room.lacks(update):
-            raise refusal
-        return False
-
-    async def _vetted(self, update: bytes) -> tuple[Section, ...]:
-        """Vet an update; what the room has already may be out of bounds, from a time before them."""
         try:
-            return await _vet(partial(vet, bounds=self._bounds), update)
-        except REFUSALS:
+            await self._entrance.open()
+        except StorageError:
             await self._room.sound()
-            known = read_state_vector(self._room.state_vector())
-            return await _vet(partial(vet, bounds=self._bounds, known=known), update)
-
-    async def _fits(self, size: int) -> bool:
-        if not self._volume.fits(size):
-            await self._archive.flush()  # what came before is in the document then: it may bring nothing, or delete
-            await self._room.sound()
-            self._room.measure()
-        return self._volume.fits(size)
-
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(
-            f"its document may have {self._settings.max_document:,} bytes, and this is one edit too many",
-            subject=f"room {self._room.name!r}",
-            remedy="begin another room, or start the server with a larger --max-document",
-            limit="max_document",
-        )
+            if self._room.lacks(update):
+                raise
+            return False
+        return True
 
     async def _reject(self, error: ComityError) -> None:
         if not self._is_comity:
@@ -236,7 +202,7 @@ class Session:
         await self._member.reject(error)
 
     async def _answer(self, state_vector: bytes) -> None:
-        await _vet(vet_state_vector, state_vector)
+        await vetted(vet_state_vector, state_vector)
         await self._member.outbox.space()
         packet = await self._prepared(state_vector)
         self._room.tally.syncs += 1
@@ -286,10 +252,6 @@ class Session:
             return 0
         self._member.outbox.put(Packet(frame))
         return len(frame)
-
-
-async def _vet(check: Callable[[bytes], T], data: bytes) -> T:
-    return await asyncio.to_thread(check, data) if len(data) > VET_INLINE else check(data)
 
 
 def objection(data: bytes | str, limit: int) -> ComityError:

@@ -522,6 +522,7 @@ def _frames() -> Iterator[w.Frame]:
     yield w.Reject(4, 4529, "too fast", 1.5)
     yield w.Notice(4503, "server draining")
     yield w.Notice(4529, "too fast", 1.5)
+    yield w.Notice(4210, "it ends", at=1_767_225_600_000)
     yield w.Token("secret")
     yield w.Call(7, "base", {"seq": 300})
     yield w.Answer(7, [256, b"\x00\x00"])

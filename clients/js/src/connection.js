@@ -299,7 +299,7 @@ export class Connection extends ObservableV2 {
    * @param {string} text
    */
   notice(code, text) {
-    this.emit('notice', [{ kind: 'notice', code, text, retry_after: null }])
+    this.emit('notice', [{ kind: 'notice', code, text, retry_after: null, at: null }])
   }
 
   /** @param {Welcome} welcome */

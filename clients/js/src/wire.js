@@ -41,9 +41,10 @@ const KINDS = /** @type {const} */ (['welcome', 'ack', 'reject', 'notice', 'toke
  */
 
 /**
- * The code is a close code that may follow; retry_after is in seconds, null leaves it to the client when to come back.
+ * The code is a close code that may follow, or 4210 for a room that ends soon and 4211 for one that does not after all;
+ * retry_after is in seconds, null leaves it to the client when to come back; at is when that is, in ms since the epoch.
  *
- * @typedef {{ kind: 'notice', code: number, text: string, retry_after: number | null }} Notice
+ * @typedef {{ kind: 'notice', code: number, text: string, retry_after: number | null, at: number | null }} Notice
  */
 
 /** @typedef {{ kind: 'token', token: string }} Token A fresh token for this connection. */
@@ -72,12 +73,12 @@ const FIELDS = {
   },
   ack: { n: 'integer' },
   reject: { n: 'integer', code: 'integer', reason: 'string', retry_after: 'number or null' },
-  notice: { code: 'integer', text: 'string', retry_after: 'number or null' },
+  notice: { code: 'integer', text: 'string', retry_after: 'number or null', at: 'number or null' },
   token: { token: 'string' }
 }
 
 /** What fields say that are left out. @type {Record<string, unknown>} */
-const USUAL = { retry_after: null, erased: [], redactions: 0 }
+const USUAL = { retry_after: null, at: null, erased: [], redactions: 0 }
 
 /**
  * Encode a control frame.

@@ -190,7 +190,7 @@ test('a server that says when to come back is not asked before, and then given w
   const { room, connection } = await editing(context)
   await live(connection)
   const since = Date.now()
-  room.broadcast(encodeControl({ kind: 'notice', code: 4529, text: 'too fast', retry_after: 0.5 }))
+  room.broadcast(encodeControl({ kind: 'notice', code: 4529, text: 'too fast', retry_after: 0.5, at: null }))
   const closed = event(connection, 'closed')
   room.hangUp(4529)
   await closed

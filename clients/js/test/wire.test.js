@@ -16,8 +16,9 @@ const FRAMES = [
   },
   { kind: 'ack', n: 300 },
   { kind: 'reject', n: 2, code: 4403, reason: 'read only', retry_after: null },
-  { kind: 'notice', code: 4503, text: 'server draining', retry_after: null },
-  { kind: 'notice', code: 4529, text: 'too fast', retry_after: 1.5 },
+  { kind: 'notice', code: 4503, text: 'server draining', retry_after: null, at: null },
+  { kind: 'notice', code: 4529, text: 'too fast', retry_after: 1.5, at: null },
+  { kind: 'notice', code: 4210, text: 'it ends', retry_after: null, at: 1767225600000 },
   { kind: 'token', token: 'é' }
 ]
 

@@ -1,0 +1,59 @@
+"""Watching: one callback for the changes of many tiers."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from comity.crdt_types import Change
+from comity.crdt_types.document.changes import Kind
+
+from .subscription import OnError
+from .tier import Tier
+
+
+class Watch:
+    """A callback that is told of the changes of every tier that it follows.
+
+    Args:
+        callback: gets each change and its tier.
+        tier: the kind of tier that it follows; every kind if None.
+        name: a pattern of keys.
+        kind: the kind of field.
+        author: who made the change.
+        on_error: called if the callback fell so far behind in one of the tiers that it is called no more for that.
+    """
+
+    def __init__(
+        self,
+        callback: Callable[[Change, Tier[Any]], object],
+        tier: str | None,
+        name: str | None,
+        kind: Kind | None,
+        author: str | None,
+        on_error: OnError | None = None,
+    ) -> None:
+        self._callback = callback
+        self._tier = tier
+        self._name = name
+        self._kind: Kind | None = kind
+        self._author = author
+        self._on_error = on_error
+        self._stops: WeakKeyDictionary[Tier[Any], Callable[[], None]] = WeakKeyDictionary()
+
+    def follow(self, tier: Tier[Any]) -> None:
+        """Tell the callback of a tier, if it is of the right kind."""
+        if self._tier in (None, tier.tier):
+            told = partial(_swapped, self._callback, tier)
+            self._stops[tier] = tier.subscribe(
+                told, name=self._name, kind=self._kind, author=self._author, on_error=self._on_error
+            )
+
+    def stop(self) -> None:
+        """Tell the callback nothing more."""
+        for stop in list(self._stops.values()):
+            stop()
+
+
+def _swapped(callback: Callable[[Change, Tier[Any]], object], tier: Tier[Any], change: Change) -> object:
+    return callback(change, tier)
