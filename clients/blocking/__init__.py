@@ -1,0 +1,1 @@
+"""The synchronous twin of the client: for scripts and notebooks, safe to use from several threads."""
