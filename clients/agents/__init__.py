@@ -1,0 +1,1 @@
+"""Ready-made agent state: plain users of the tiers."""
