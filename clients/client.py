@@ -229,6 +229,8 @@ class Client:
                     yield tier
                 finally:
                     del self._tiers[tier]
+                    for watch in self._watches:
+                        watch.leave(tier)
 
     def subscribe(
         self,

@@ -9,13 +9,15 @@ import pycrdt
 
 from comity.crdt_types import Commit, State, StateDocument
 from comity.crdt_types.document.cells import Cells, Items
+from comity.crdt_types.document.clock import HybridClock
 from comity.crdt_types.document.entry import Entry
 from comity.crdt_types.document.path import child
+from comity.crdt_types.document.position import Positions
 from comity.crdt_types.document.values import canonical
 from comity.crdt_types.errors import StateError
 from comity.crdt_types.precondition import Cell, Precondition
 from comity.crdt_types.structs import Deletion, deletions_of
-from comity.crdt_types.update import EMPTY_UPDATE
+from comity.crdt_types.update import EMPTY_UPDATE, read_state_vector
 
 S = TypeVar("S", bound=State)
 R = TypeVar("R")
@@ -36,20 +38,39 @@ class Proposal(NamedTuple):
     precondition: Precondition
 
 
+class Session(NamedTuple):
+    """Who wrote a draft, for another one to go on with: each client id stays in the document for good.
+
+    Attributes:
+        client_id: the Yjs client id.
+        clock: how many of its Yjs clocks are in the document, so that none is given out twice.
+        stamps: the hybrid clock.
+        positions: makes its positions in lists.
+    """
+
+    client_id: int
+    clock: int
+    stamps: HybridClock
+    positions: Positions
+
+
 class Draft:
     """A copy of a document.
 
     Args:
         source: the document, which the copy follows when it is told to.
+        session: of a draft whose last proposal was refused for sure; a new one if None, or if the document lacks what
+            it wrote before.
 
     Attributes:
         is_sound: whether nothing was written to it but what was proposed and accepted.
     """
 
-    def __init__(self, source: StateDocument) -> None:
+    def __init__(self, source: StateDocument, session: Session | None = None) -> None:
         self.is_sound = True
         self._source = source
-        self._document = StateDocument(agent=source.agent, update=source.update_since())
+        self._document = _copy(source, session)
+        self._clock = 0  # of its own, before what it proposed last
         self._document.limits = source.limits
         self._states: dict[type[State], State] = {}
         self._commits: list[Commit] | None = None  # while an edit is under way
@@ -61,6 +82,12 @@ class Draft:
         for stop in self._stops:
             stop()
         self._document.close()
+
+    @property
+    def session(self) -> Session:
+        """Its session as of before what it proposed last."""
+        document = self._document
+        return Session(document.client_id, self._clock, document.clock, document.positions)
 
     def catch_up(self) -> None:
         """Take in what came to the source."""
@@ -87,6 +114,7 @@ class Draft:
         document = self._document
         seen, cells = document.state_vector(), {cell for read in reads for cell in _cells(read)}
         live = document.ids(_live(document, cells))
+        self._clock = _clock_of(seen, document.client_id)
         commits: list[Commit] = []
         self._commits = commits
         try:
@@ -109,6 +137,20 @@ class Draft:
 
     def _fall_behind(self, _commit: Commit) -> None:
         self._is_behind = True
+
+
+def _copy(source: StateDocument, session: Session | None) -> StateDocument:
+    update = source.update_since()
+    if session is None or _clock_of(source.state_vector(), session.client_id) != session.clock:
+        return StateDocument(agent=source.agent, update=update)
+    copy = StateDocument(agent=source.agent, update=update, client_id=session.client_id, clock=session.stamps)
+    copy.positions = session.positions
+    copy.lanes.find_header()
+    return copy
+
+
+def _clock_of(state_vector: bytes, client: int) -> int:
+    return read_state_vector(state_vector).get(client, 0)
 
 
 def _called(edit: Callable[[S], R], state: S) -> R:

@@ -253,20 +253,22 @@ class Leases:
             task.cancel()
             await asyncio.wait([task])
             try:
-                await lease.release()
-            except ComityError as error:
-                logger.warning("%r could not be released, and expires by itself: %s", lease, error)
+                async with asyncio.timeout(lease.ttl.total_seconds()):  # it has expired by itself then
+                    await lease.release()
+            except (ComityError, TimeoutError) as error:
+                logger.warning("%r could not be released, and expires by itself: %r", lease, error)
 
     async def _keep(self, lease: Lease) -> None:
         """Renew a lease until it is lost."""
         while lease.left > 0 and not lease.lost.is_set():
             await asyncio.sleep(min(lease.ttl.total_seconds() / RENEWALS, lease.left))
             try:
-                await lease.renew()
+                async with asyncio.timeout(lease.left):  # a server that is not heard of any more may say nothing at all
+                    await lease.renew()
             except PreconditionError:
                 break
-            except ComityError as error:
-                logger.info("%r was not renewed: %s", lease, error)
+            except (ComityError, TimeoutError) as error:
+                logger.info("%r was not renewed: %r", lease, error)
         self._lose(lease)
 
     async def renew(self, lease: Lease) -> None:

@@ -144,6 +144,32 @@ def deletions_of(update: bytes) -> list[Deletion]:
         raise ProtocolError("the update ends early", subject="update") from None
 
 
+def builds_on(update: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the Yjs ids of what must be there for an update to find its place, in it or in a document.
+
+    They are the neighbours and parents of what it inserts, and the last of each range that it deletes. Raises
+    ProtocolError.
+    """
+    for struct in structs_of(update):
+        if struct.kind not in (GC, SKIP):
+            yield from _neighbours(update, struct.begin)
+    for client, clock, length in deletions_of(update):
+        yield client, clock + length - 1
+
+
+def _neighbours(data: bytes, at: int) -> Iterator[tuple[int, int]]:
+    """Yield the ids by which an item says where it lies."""
+    origins = data[at] & _HAS_ORIGINS
+    ids, at = origins.bit_count(), at + 1
+    if not origins:
+        named, at = read_uint(data, at)
+        ids = int(named != 1)
+    for _ in range(ids):
+        client, at = read_uint(data, at)
+        clock, at = read_uint(data, at)
+        yield client, clock
+
+
 def _sections(update: bytes) -> Generator[Struct, None, int]:
     """Yield the structs, and return the position after them."""
     sections, at = read_uint(update, 0)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -250,9 +251,11 @@ async def test_a_session_tells_that_the_server_is_about_to_erase_it_and_then_ref
         assert isinstance(ending, SessionEnding)
         assert abs(ending.at - datetime.now(UTC)) < timedelta(seconds=2)
 
+        names = count()
+
         def is_refused() -> bool:
             try:
-                mine.identify("ben")
+                mine.identify(f"ben {next(names)}")  # another edit each time: one may be made before the end is known
             except ErasedError:
                 return True
             return False

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pycrdt
 import pytest
 
 import comity
@@ -23,6 +24,7 @@ from comity.crdt_types.errors import (
     TransactionError,
 )
 from comity.crdt_types.schema.migration import After, Before
+from comity.crdt_types.update import read_state_vector
 from comity.persistence.errors import StoreError
 from comity.persistence.memory import MemoryStore
 from tests.support.calls import refusal, server_on
@@ -104,6 +106,7 @@ async def test_decisions_of_a_cell_count_like_one_after_the_other() -> None:
         assert sorted(results) == list(range(1, 41))
         for each in team:
             await until(each, lambda each=each: each.hits["x"] == 40)  # type: ignore[misc]
+            assert len(read_state_vector(each.document.state_vector())) == len(team)  # whatever was refused
 
 
 async def test_decision_is_on_disk_and_here_when_it_returns_and_bears_its_makers_name() -> None:
@@ -433,3 +436,22 @@ async def test_decide_comes_after_what_its_connection_sent_before() -> None:
         params = request()
         await client.update(source.document.update_since())
         assert await refusal(client, "decide", **params) == 4412
+
+
+async def test_decide_that_builds_on_what_never_came_is_refused_and_leaves_nothing() -> None:
+    async with server_on("memory") as server, raw_client(server.url, ROOM) as client:
+        first = client.change("a reef")
+        params = request(update=_of_another_client(first, " and a cave"))
+        assert await refusal(client, "decide", **params) == 4412
+        await client.update(first)
+        await client.durable()
+        async with raw_client(server.url, ROOM) as other:
+            assert (await other.sync()).value() == "a reef"
+
+
+def _of_another_client(update: bytes, text: str) -> bytes:
+    doc: pycrdt.Doc[Any] = pycrdt.Doc()
+    doc.apply_update(update)
+    before, found = doc.get_state(), doc.get("t", type=pycrdt.Text)
+    found.insert(len(found), text)
+    return doc.get_update(before)

@@ -6,11 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comity import Map, ORSet, Register, State, StateDocument
+from comity import List, Map, ORSet, Register, State, StateDocument
 from comity.clients.draft import Draft, Proposal
 from comity.crdt_types.errors import PreconditionError, ProtocolError
 from comity.crdt_types.precondition import Cell, Precondition, entries_of
 from comity.crdt_types.structs import Deletion, deletions_of
+from comity.crdt_types.update import read_state_vector
+from comity.server.history.decisions import needs_of
+from comity.server.rooms.document import Document
+from comity.server.rooms.vetting import vet
 from tests.support.profiles import examples
 from tests.support.world import CELL_EDITS, LIST_EDITS, ROW_EDITS, World, make, picture
 
@@ -120,6 +124,7 @@ class Board(State):
     goal: Register[str]
     tags: ORSet[str]
     jobs: Map["Job"]
+    queue: List[str]
 
 
 class Job(State):
@@ -231,6 +236,29 @@ def test_precondition_reads_the_entries_and_deletions_of_an_update(edits: list[A
     assert not gone & all_ids(world.document)
 
 
+@settings(max_examples=examples(50, 1000))
+@given(st.lists(TYPED, max_size=8), st.lists(TYPED, min_size=1, max_size=3), st.booleans())
+def test_update_finds_its_place_exactly_where_all_is_that_it_builds_on(
+    before: list[Any], edits: list[Any], is_there: bool
+) -> None:
+    first = World(StateDocument(agent="ana"))
+    for edit in before:
+        make(first, edit)
+    second = World(StateDocument(agent="ben", update=first.document.update_since()))
+    updates: list[bytes] = []
+    second.document.on_commit(lambda commit: updates.append(commit.update))
+    with second.document.transaction():
+        for edit in edits:
+            make(second, edit)
+    document = Document([first.document.update_since()] if is_there else [])
+    for update in updates:
+        sections = vet(update)
+        admitted = document.admits((*sections, *needs_of(update, sections)))
+        document.apply(update)
+        assert admitted is not document.lacks(update)
+        assert admitted or not is_there
+
+
 @pytest.mark.parametrize("update", [b"", b"\x01", b"\x00", b"\x00\x01\x05"], ids=repr)
 def test_deletions_of_what_is_no_update_are_refused(update: bytes) -> None:
     with pytest.raises(ProtocolError):
@@ -239,3 +267,44 @@ def test_deletions_of_what_is_no_update_are_refused(update: bytes) -> None:
 
 def test_deletions_of_an_update_are_ranges() -> None:
     assert deletions_of(b"\x00\x01\x05\x02\x00\x02\x07\x01") == [Deletion(5, 0, 2), Deletion(5, 7, 1)]
+
+
+# Drafts ---------------------------------------------------------------------------------------------------------
+
+
+def proposed(draft: Draft, *values: str) -> bytes:
+    """Return an update that puts values into the middle of the queue."""
+
+    def edit(state: Board) -> None:
+        for value in values:
+            state.queue.insert(len(state.queue) // 2, value)
+
+    proposal = draft.propose(draft.state(Board), edit, ())[1]
+    assert proposal is not None
+    return proposal.update
+
+
+def test_draft_after_a_refusal_goes_on_as_the_same_session() -> None:
+    state = Board(StateDocument(agent="ana"))
+    draft = Draft(state.document)
+    for turn in range(10):
+        state.document.apply(proposed(draft, f"{turn}a", f"{turn}b"))
+        draft.catch_up()
+        proposed(draft, "refused")
+        draft.close()
+        draft = Draft(state.document, draft.session)
+    assert len(state.queue) == len(set(state.queue)) == 20
+    assert len(read_state_vector(state.document.state_vector())) == 1
+    names = [entry for lane in state.document.index.headers.values() for entry in lane]
+    assert len(names) == 1
+
+
+def test_draft_begins_a_session_where_what_the_last_one_wrote_is_not_there() -> None:
+    state = Board(StateDocument(agent="ana"))
+    draft = Draft(state.document)
+    late = proposed(draft, "late")
+    proposed(draft, "refused")
+    draft.close()
+    state.document.apply(proposed(Draft(state.document, draft.session), "x"))
+    state.document.apply(late)
+    assert sorted(state.queue) == ["late", "x"]

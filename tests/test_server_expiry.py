@@ -13,6 +13,7 @@ from comity.persistence.errors import CorruptRecordError
 from comity.persistence.memory import MemoryStore
 from comity.persistence.records import Append, Erased
 from comity.server.rooms.archive import now
+from comity.server.rooms.contents import TTL
 from tests.support.raw import CallError, RawClient, raw_client
 from tests.support.server import in_process_server
 from tests.support.waiting import eventually
@@ -221,6 +222,7 @@ async def test_expiry_has_no_timer_for_rooms_that_end_late_and_are_not_in_use(tm
             for n in range(100):
                 await self.create(f"session/{n}", f"lineage {n}", now())
             await self.create("session/over", "lineage", 1)
+            await self.note("session/over", TTL, b"%d" % (SHORT * 1000))
             return self
 
     store = FullStore()
@@ -229,3 +231,33 @@ async def test_expiry_has_no_timer_for_rooms_that_end_late_and_are_not_in_use(tm
         await gone(store, "session/over")
         assert len(await store.rooms()) == 101
         assert len(server.hub.history.expiry) == 1
+
+
+async def test_expiry_of_what_was_over_before_the_server_started_leaves_time_to_come_back(tmp_path: Path) -> None:
+    class OldStore(MemoryStore):
+        async def __aenter__(self) -> Self:
+            await super().__aenter__()
+            for name in ("session/long", "session/short"):
+                await self.create(name, f"lineage of {name}", 1)
+            await self.note("session/short", TTL, b"%d" % (SHORT * 1000))
+            return self
+
+    store, began = OldStore(), now()
+    async with in_process_server(tmp_path, store) as server:
+        assert SHORT * 100 <= await gone(store, "session/short") - began <= LATE
+        async with raw_client(server.url, "session/long") as client:
+            await client.until(lambda: client.frames)
+            assert isinstance(client.frames[0], Welcome)
+            assert client.frames[0].lineage == "lineage of session/long"
+            assert (await client.call("end"))["at"] > now()
+
+
+async def test_expiry_warns_before_the_end_although_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_process_server(tmp_path) as server, raw_client(server.url, ROOM) as client:
+        await written(client)
+        await client.call("expire", seconds=SHORT)
+        monkeypatch.setattr("comity.server.history.expiry.now", lambda: now() + 3_600_000)
+        assert await client.closed() == ERASED
+        assert len(notices(client, ENDING)) == 1

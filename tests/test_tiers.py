@@ -383,6 +383,17 @@ def test_updates_are_told_of_keys_that_match_alone() -> None:
     assert told == [({"tags": []}, {"tags": ["x"]})]
 
 
+async def test_client_that_listens_to_its_tiers_keeps_none_that_ended() -> None:
+    client = comity.connect(NOBODY)
+    client.subscribe(lambda change, of: None)
+    async with client.shared("one") as one:
+        one["a"] = 1
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
+
+
 async def test_client_hears_of_all_its_tiers_or_of_one_kind() -> None:
     client = comity.connect(NOBODY, agent="ana")
     heard: list[tuple[str, str]] = []

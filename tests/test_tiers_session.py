@@ -222,9 +222,16 @@ async def test_a_session_has_what_was_missed_after_a_disconnect(tmp_path: Path) 
         await until(other.state, lambda: other.state.turns.value == 3)
 
 
-@pytest.mark.parametrize("ttl", [timedelta(), timedelta(seconds=-1)])
+async def test_a_session_that_ends_after_the_last_year_of_calendars_says_so(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, comity.connect(server.url).session("x", Call) as session:
+        ends = await session.expire_after(timedelta(days=9000 * 365))
+        assert ends is not None
+        assert ends.year == 9999
+
+
+@pytest.mark.parametrize("ttl", [timedelta(), timedelta(seconds=-1), timedelta.max])
 def test_a_session_without_time_is_refused_before_anything_is_opened(ttl: timedelta) -> None:
-    with pytest.raises(InvalidValueError, match="above 0"):
+    with pytest.raises(InvalidValueError, match="time to live"):
         comity.connect("ws://127.0.0.1:1").session("x", Call, ttl=ttl)
 
 

@@ -32,6 +32,8 @@ S = TypeVar("S", bound=State)
 
 MS: Final = 1000
 NS_PER_MS: Final = 1_000_000
+MAX_TTL: Final = timedelta(seconds=2**40)  # what servers take is below; some 35,000 years
+_LAST: Final = datetime.max.replace(tzinfo=UTC)  # for whatever comes later
 
 
 class SessionState(Tier[S]):
@@ -235,8 +237,9 @@ class SessionState(Tier[S]):
 
 def check_ttl(ttl: timedelta, room: str) -> None:
     """Raise InvalidValueError, if that is no time to live."""
-    if ttl <= timedelta():
-        raise InvalidValueError(f"a time to live of {ttl}", subject=f"room {room!r}", remedy="give one above 0")
+    if not timedelta() < ttl < MAX_TTL:
+        remedy = "give one above 0" if ttl < MAX_TTL else "give a shorter one"
+        raise InvalidValueError(f"a time to live of {ttl}", subject=f"room {room!r}", remedy=remedy)
 
 
 def _seconds(ttl: timedelta | None) -> int | None:
@@ -244,4 +247,4 @@ def _seconds(ttl: timedelta | None) -> int | None:
 
 
 def _datetime(at: int) -> datetime:
-    return datetime.fromtimestamp(at / MS, UTC)
+    return datetime.fromtimestamp(at / MS, UTC) if at < _LAST.timestamp() * MS else _LAST

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from comity.crdt_types import Change
 from comity.crdt_types.document.changes import Kind
@@ -39,7 +38,7 @@ class Watch:
         self._kind: Kind | None = kind
         self._author = author
         self._on_error = on_error
-        self._stops: WeakKeyDictionary[Tier[Any], Callable[[], None]] = WeakKeyDictionary()
+        self._stops: dict[Tier[Any], Callable[[], None]] = {}
 
     def follow(self, tier: Tier[Any]) -> None:
         """Tell the callback of a tier, if it is of the right kind."""
@@ -49,9 +48,14 @@ class Watch:
                 told, name=self._name, kind=self._kind, author=self._author, on_error=self._on_error
             )
 
+    def leave(self, tier: Tier[Any]) -> None:
+        """Let go of a tier that has ended."""
+        self._stops.pop(tier, None)
+
     def stop(self) -> None:
         """Tell the callback nothing more."""
-        for stop in list(self._stops.values()):
+        stops, self._stops = self._stops, {}
+        for stop in stops.values():
             stop()
 
 

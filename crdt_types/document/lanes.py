@@ -82,6 +82,10 @@ class Lanes:
         for key in self._root.keys(txn):
             self._read_lane(key, self._root.get(txn, key), txn)
         self._tell_index()
+        self.find_header()
+
+    def find_header(self) -> None:
+        """Go on with the header that this session has already, if it has one."""
         self._header = next(iter(self._index.headers.get(self._client, ())), None)
 
     def integrate(self, events: Sequence[Any]) -> None:

@@ -1,16 +1,18 @@
 """Decisions: what clients ask a room to apply only if what they relied on still holds."""
 
+from functools import partial
 from typing import Final
 
 from comity.crdt_types.errors import OverloadError, ProtocolError, TooLargeError
 from comity.crdt_types.precondition import Precondition
+from comity.crdt_types.structs import builds_on
 
 from ..rooms.archive import Archive
 from ..rooms.deciding import Decision, Made
 from ..rooms.entrance import Entrance, vetted
 from ..rooms.member import Member
 from ..rooms.room import Room
-from ..rooms.vetting import vet_state_vector
+from ..rooms.vetting import Section, vet_state_vector
 from ..settings import Settings
 
 
@@ -51,10 +53,21 @@ class Decisions:
         sections = await entrance.vetted(update)
         if any(section.begin != section.needs for section in sections):
             raise ProtocolError("a decision that has gaps", subject="update")
+        needs = await vetted(partial(needs_of, sections=sections), update)
         await entrance.check_size(update, sections)
         await entrance.open()
         if member not in room.members:
             raise OverloadError("the room has ended", subject=f"room {room.name!r}", remedy="come back")
-        decision = Decision(precondition, attempt)
+        decision = Decision(precondition, attempt, needs)
         room.decide(member, update, sections, decision)
         return await decision.made()
+
+
+def needs_of(update: bytes, sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """Return what a document must have for an update to find its place, all of it at once."""
+    brought = {section.client: section.end for section in sections}
+    ends: dict[int, int] = {}
+    for client, clock in builds_on(update):
+        if clock >= brought.get(client, 0):
+            ends[client] = max(ends.get(client, 0), clock + 1)
+    return tuple(Section(client, end, end, end) for client, end in ends.items())

@@ -43,9 +43,13 @@ class End(NamedTuple):
 
 
 class _Life:
-    """What is known of a room that is to end: times in ms, ``stored`` is the last moment of which the store knows."""
+    """What is known of a room that is to end: times in ms, ``stored`` is the last moment of which the store knows.
 
-    __slots__ = ("active", "is_queued", "is_warned", "stored", "timer", "ttl")
+    It is not over before it was warned of, and half of the lead has passed since then: when the clock was set, the
+    machine was asleep, or no server was running, its time may have passed without anybody knowing.
+    """
+
+    __slots__ = ("_not_before", "active", "is_queued", "is_warned", "stored", "timer", "ttl")
 
     def __init__(self, ttl: int, active: int, stored: int) -> None:
         self.ttl = ttl
@@ -53,20 +57,37 @@ class _Life:
         self.stored = stored
         self.is_warned = False
         self.is_queued = False
+        self._not_before = 0
         self.timer: asyncio.TimerHandle | None = None
 
     @property
     def end(self) -> End:
-        return End(self.active + self.ttl, self.ttl)
+        return End(max(self.active + self.ttl, self._not_before), self.ttl)
 
     @property
     def next(self) -> int:
         """When something is to be done about it: the warning, then the end."""
-        return self.end.at if self.is_warned else self.end.at - min(LONGEST_LEAD, self.ttl // LEAD_SHARE)
+        return self.end.at if self.is_warned else self.end.at - self._lead
 
     @property
     def is_over(self) -> bool:
-        return self.end.at <= now()
+        return self.is_warned and self.end.at <= now()
+
+    @property
+    def _lead(self) -> int:
+        return min(LONGEST_LEAD, self.ttl // LEAD_SHARE)
+
+    def warn(self) -> None:
+        """Note that everybody is warned now; if that is late, the end is put off."""
+        self.is_warned = True
+        if self.end.at - now() < self._lead // 2:
+            self._not_before = now() + self._lead
+
+    def happen(self) -> bool:
+        """Note that something happens now; returns whether a warning is to be taken back."""
+        was_warned, self.is_warned = self.is_warned, False
+        self.active, self._not_before = now(), 0
+        return was_warned
 
     @property
     def is_to_be_noted(self) -> bool:
@@ -151,7 +172,7 @@ class Expiry:
     async def renew(self, room: Room) -> End | None:
         """Put the end of a room off as if something had happened; returns when it is now, None if it has none.
 
-        Raises: StorageError.
+        Raises: StorageError; ErasedError, if it is too late.
         """
         life = self._live(room)
         if life is None:
@@ -159,6 +180,8 @@ class Expiry:
         await room.ensure_stored()
         self._happened(room.name, life)
         await self._note_active(room.name, life)
+        if room.failure is not None:  # it was too late
+            raise room.failure
         return life.end
 
     def end_of(self, room: Room) -> End | None:
@@ -209,9 +232,7 @@ class Expiry:
         return self._ttls.get(tier(name)) if own is None else own
 
     def _happened(self, name: str, life: _Life) -> None:
-        life.active = now()
-        if life.is_warned:
-            life.is_warned = False
+        if life.happen():
             self._tell(name, Notice(RENEWED, "somebody needed it: it does not end yet", at=life.end.at))
 
     async def _note_active(self, name: str, life: _Life) -> None:
@@ -235,8 +256,8 @@ class Expiry:
         if life.is_over:
             self._enqueue(name, life)
             return
-        if life.next <= now():
-            life.is_warned = True
+        if not life.is_warned and life.next <= now():
+            life.warn()
             self._tell(name, Notice(ENDING, "nothing has happened in it for long: it ends", at=life.end.at))
         self._set_timer(name, life)
 

@@ -30,10 +30,12 @@ class Decision:
     Args:
         precondition: what it relies on.
         attempt: how often it was tried, with this one.
+        needs: what its update builds on besides what it brings of the same clients.
     """
 
-    def __init__(self, precondition: Precondition, attempt: int) -> None:
+    def __init__(self, precondition: Precondition, attempt: int, needs: tuple[Section, ...] = ()) -> None:
         self.attempt: Final = attempt
+        self.needs: Final = needs
         self._precondition: Final = precondition
         self._made: asyncio.Future[Made] = asyncio.get_running_loop().create_future()
 

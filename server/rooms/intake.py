@@ -200,7 +200,7 @@ class Intake:
         """Apply a decision, if what it relies on holds."""
         document = self._contents.document
         decision.check(document)
-        if not document.admits(arrival.sections):
+        if not document.admits((*arrival.sections, *decision.needs)):
             raise PreconditionError("it builds on edits that are not here", subject="decision")
         change = document.apply(arrival.update)
         document.note(arrival.sections)
