@@ -98,6 +98,12 @@ class LeaseTable:
         self._field[name] = replace(record, id="", until=0, tentative=False)
         return True
 
+    def withdraw(self, name: str) -> None:
+        """Write that nobody holds a name any more, whoever does; the holder's lease is lost, even if it is renewed."""
+        record = self.current(name)
+        if record is not None and record.id:
+            self._field[name] = replace(record, token=record.token + 1, id="", until=0, tentative=False)
+
 
 def milliseconds(ttl: timedelta) -> int:
     """Return a time to live in ms."""

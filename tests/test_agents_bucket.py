@@ -65,7 +65,7 @@ def test_shares_of_all_agents_together_are_at_most_the_quota(
         now += pause
         for share in shares:
             try:
-                share.take("tokens", amount, now)
+                share.mark = share.less("tokens", amount, now)
             except (Lacking, errors.NotConnectedError):
                 continue
             taken += amount

@@ -12,10 +12,12 @@ import pytest
 
 import comity
 from comity import errors
+from comity.clients.agents.coordination import health, quotas, tracking
 from comity.clients.agents.coordination.coordinator import ApiCoordinator
 from comity.clients.agents.coordination.document import Condition, RequestStatus
 from comity.clients.agents.coordination.quotas import Offline
 from comity.clients.agents.coordination.tracking import KEPT, PRUNED, Totals
+from comity.clients.agents.coordination.turn import Turn
 from tests.support.server import ServerHere, in_process_server
 from tests.support.waiting import eventually
 
@@ -287,3 +289,153 @@ async def test_records_of_requests_are_bounded_and_totals_stay(tmp_path: Path) -
             pass
         assert len(ana.requests()) == KEPT
         assert ana.usage().requests == 2
+
+
+async def test_place_that_is_given_back_twice_is_given_back_once(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana", "ben") as (ana, ben):
+        ana.limit("openai", "at once", 1, per=None)
+        await settled(ana, ben)
+        async with ana.request("openai", take={"at once": 1}, lasts=timedelta(milliseconds=1)) as request:
+            await settled(ana, ben)
+            with ana.tier.replica.offline():
+                await eventually(lambda: ben.requests()[0].until < time.time_ns() // 1_000_000 - 50)
+                assert len(await ben.sweep()) == 1
+                request.ok(tokens=7)
+                await ben.tier.durable()
+        await ana.tier.synced()
+        await settled(ana, ben)
+        assert ben.quota("openai", "at once").available == 1
+        assert ben.quota("openai", "at once").granted == 0
+        assert ben.usage() == Totals(1, 0, 7, 0)
+
+
+async def test_request_that_is_cancelled_while_it_begins_holds_nothing(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        ana.limit("openai", "at once", 1, per=None)
+        ana.limit("openai", "tokens", 1000, per=HOUR)
+
+        async def ask() -> None:
+            async with ana.request("openai", take={"at once": 1, "tokens": 10}):
+                await asyncio.Event().wait()
+
+        for loops in range(40):  # at every step of it
+            task = asyncio.create_task(ask())
+            for _ in range(loops):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+            async with ana.request("openai", take={"at once": 1}, max_wait=2) as request:  # after what was cancelled
+                assert ana.requests(status=RequestStatus.RUNNING) == [request.record]
+            assert ana.quota("openai", "at once").available == 1
+            cancelled = ana.requests(status=RequestStatus.ABANDONED)  # those that had begun
+            assert ana.quota("openai", "tokens").granted == 10 * len(cancelled)
+
+
+async def test_request_that_finds_out_and_is_cancelled_leaves_that_to_another(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana", "ben", breaker=1) as (ana, ben):
+        async with ana.request("openai") as request:
+            request.fail("overloaded", retry_after=0)
+        began = asyncio.Event()
+
+        async def ask() -> None:
+            async with ana.request("openai"):
+                began.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(ask())
+        await began.wait()
+        task.cancel()
+        await asyncio.wait([task])
+        await settled(ana, ben)
+        async with ben.request("openai", max_wait=0):
+            pass
+
+
+async def test_request_does_not_wait_for_those_that_want_other_quotas(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        ana.limit("openai", "slow", 1, per=HOUR)
+        ana.limit("openai", "fast", 100, per=HOUR)
+        await ana.acquire("openai", {"slow": 1})
+        waiting = asyncio.create_task(ana.acquire("openai", {"slow": 1}, max_wait=7200))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await ana.acquire("openai", {"fast": 1}, max_wait=0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+
+async def test_turn_that_comes_too_late_is_refused_at_once() -> None:
+    turn = Turn()
+    async with turn.taken("openai", time.monotonic()):
+        turn.free_at = time.monotonic() + 3600
+        with pytest.raises(errors.TooFastError) as raised:
+            async with turn.taken("openai", time.monotonic() + 60):
+                raise AssertionError("it was taken twice")
+        assert raised.value.retry_after == pytest.approx(3600, rel=0.01)
+    async with turn.taken("openai", time.monotonic()):
+        pass
+
+
+async def test_records_are_pruned_of_requests_that_give_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "KEPT", 3)
+    monkeypatch.setattr(tracking, "PRUNED", 2)
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        ana.limit("openai", "at once", 1, per=None)
+        for _ in range(9):
+            async with ana.request("openai", take={"at once": 1}):
+                pass
+        assert len(ana.requests()) <= 5
+
+
+async def test_quota_that_is_not_here_yet_is_waited_for(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        ana.limit("openai", "tokens", 100, per=HOUR)
+        await ana.tier.durable()
+        async with comity.connect(server.url, agent="ben") as client, ApiCoordinator.open(client, "apis") as ben:
+            assert (await ben.acquire("openai", {"tokens": 1})).certain
+
+
+async def test_share_is_taken_of_all_quotas_or_none(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana", offline="share") as (ana,):
+        ana.limit("openai", "tokens", 100, per=HOUR)
+        ana.limit("openai", "requests", 1, per=timedelta(milliseconds=200))
+        await ana.acquire("openai", {"tokens": 1, "requests": 1})
+        with ana.tier.replica.offline():
+            for _ in range(4):
+                await ana.acquire("openai", {"tokens": 20, "requests": 1}, max_wait=2)
+
+
+@pytest.mark.parametrize("amounts", [{"tokens": -1}, {"cost": -1}, {"tokens": 1.5}])
+async def test_end_that_makes_no_sense_is_refused_at_once(tmp_path: Path, amounts: dict[str, int]) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        async with ana.request("openai") as request:
+            with pytest.raises(errors.InvalidValueError):
+                request.ok(**amounts)
+            with pytest.raises(errors.InvalidValueError):
+                request.fail("overloaded", **amounts)
+            with pytest.raises(errors.InvalidValueError):
+                request.fail("overloaded", retry_after=float("inf"))
+        assert ana.requests()[0].status is RequestStatus.OK
+
+
+@pytest.mark.parametrize("header", ["9" * 400, "99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_pause_of_more_than_a_day_is_a_day(header: str) -> None:
+    assert health.retry_after({"Retry-After": header}, 0) == 86_400
+
+
+async def test_place_that_is_given_back_is_had_at_once_by_whoever_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas, "HELD_SECONDS", 60.0)
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana", "ben") as (ana, ben):
+        ana.limit("openai", "at once", 1, per=None)
+        await settled(ana, ben)
+        async with asyncio.timeout(10):
+            async with ana.request("openai", take={"at once": 1}):
+                await settled(ana, ben)
+                waiting = asyncio.create_task(ben.request("openai", take={"at once": 1}, max_wait=90).__aenter__())
+                await asyncio.sleep(0.05)
+                assert not waiting.done()
+            assert (await waiting).grant.certain

@@ -231,3 +231,45 @@ async def test_project_plans_merge_and_refuse_what_cannot_be() -> None:
         ana.cancel(task)
         with pytest.raises(StateError):
             ana.block(task, "over")
+
+
+@pytest.mark.parametrize("end", ["block", "cancel"])
+async def test_project_claim_of_a_task_that_is_taken_away_is_lost(end: str) -> None:
+    async with agents("ana", "ben") as (ana, ben):
+        task = ana.add_task("map the reef")
+        claim = await ana.claim(task)
+        await until(ben.state, lambda: ben.task(task).status is TaskStatus.CLAIMED)
+        getattr(ben, end)(task, "no boat")
+        status = ben.task(task).status
+        async with asyncio.timeout(5):
+            await claim.lost.wait()
+        with pytest.raises(PreconditionError):
+            await ana.progress(claim)
+        assert ana.task(task).status is ben.task(task).status is status
+
+
+async def test_project_task_that_was_blocked_under_a_claim_is_given_out_when_it_can_be_done() -> None:
+    async with agents("ana", "ben") as (ana, ben):
+        task = ana.add_task("map the reef", priority=1)
+        first = await ana.claim(task)
+        await until(ben.state, lambda: ben.task(task).status is TaskStatus.CLAIMED)
+        ben.unblock(task)  # which it is not
+        assert ben.task(task).status is TaskStatus.CLAIMED
+        ben.block(task, "no boat")
+        ben.unblock(task)
+        second = await ben.claim_next()
+        assert second is not None
+        assert second.task == task
+        assert second.lease.token > first.lease.token
+
+
+async def test_project_claim_next_passes_over_open_tasks_that_somebody_holds() -> None:
+    async with agents("ana", "ben") as (ana, ben):
+        task, other = ana.add_task("map the reef", priority=1), ana.add_task("count fish")
+        await ana.claim(task)
+        ana.state.tasks[task].status.set(TaskStatus.OPEN)  # past the manager
+        await ana.tier.durable()
+        await until(ben.state, lambda: len(ben.tasks(status=TaskStatus.OPEN)) == 2)
+        claim = await ben.claim_next()
+        assert claim is not None
+        assert claim.task == other

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import comity
 from comity import StateDocument
+from comity.clients import asking
 from comity.clients.agents.system import PartHealth, Setting, SystemManager, SystemState
 from comity.clients.agents.system.audit import KEPT_ENTRIES
 from comity.clients.agents.system.document import SummaryState
@@ -390,3 +391,16 @@ async def test_system_is_shared_through_a_server_in_one_line(tmp_path: Path) -> 
             await theirs.synced()
             assert theirs.configuration.get(RATE) == 20
             assert [entry.by for entry in theirs.audit()] == ["ana"]
+
+
+async def test_system_times_are_by_the_servers_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with in_process_server(tmp_path) as server:
+        client = comity.connect(server.url, agent="ana")
+        async with client, SystemManager.open(client, "system") as system:
+            monkeypatch.setattr(asking, "wall_ms", lambda: 0)  # what this machine's clock says
+            system.health.report("search")
+            assert system.health.part("search").checked == 0
+            await system.synced()
+            began = datetime.now(UTC).timestamp() * 1000
+            system.health.report("search")
+            assert system.health.part("search").checked == pytest.approx(began, abs=5000)

@@ -278,6 +278,46 @@ def test_nobody_is_judged_by_one_who_sees_nobody() -> None:
     assert two.channels.one(key).status is ChannelStatus.OPEN
 
 
+def test_a_channel_that_was_stale_is_not_closed_by_one_who_cannot_see_whether_it_was_resumed() -> None:
+    one, two = Agent().joined("ana"), Agent("two", 2)
+    opened = one.channels.open("ana", "voice", "", "")
+    key = opened.channel.id
+    two.hears(one)
+    two.misses(one)
+    two.pass_time(0)
+    two.pass_time(MINUTE)
+    one.hears(two)
+    one.channels.resume(key, opened.resume_token)
+    two.is_connected = False
+    two.pass_time(HOUR)
+    assert two.channels.one(key).status is ChannelStatus.STALE
+    two.hears(one)
+    two.is_connected = True
+    two.pass_time(HOUR)
+    one.hears(two)
+    assert one.channels.one(key).status is ChannelStatus.OPEN
+
+
+def test_a_stale_channel_that_somebody_holds_is_not_closed() -> None:
+    one, two = Agent().joined("ana"), Agent("two", 2)
+    key = one.channels.open("ana", "voice", "", "").channel.id
+    two.hears(one)
+    two.channels.mark_stale(key)
+    two.pass_time(HOUR)
+    assert two.channels.one(key).status is ChannelStatus.STALE
+
+
+def test_a_session_is_not_over_for_one_who_sees_nobody_and_is_not_looked_at_all_the_time() -> None:
+    one = Agent().joined("ana")
+    one.state.started_at.set(one.now())
+    one.state.absolute_timeout.set(HOUR)
+    one.is_connected = False
+    assert one.pass_time(HOUR) > 0
+    assert not one.upkeep.is_over()
+    one.is_connected = True
+    assert one.upkeep.is_over()
+
+
 def test_a_channel_that_others_took_for_stale_is_open_again_when_its_holder_is_back() -> None:
     one, two = Agent().joined("ana"), Agent("two", 2)
     key = one.channels.open("ana", "voice", "", "").channel.id

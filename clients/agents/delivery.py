@@ -62,7 +62,10 @@ class Delivery:
         logger.error("%s", error)
         self.stop()
         if self._on_error is not None:
-            self._on_error(error)
+            try:
+                self._on_error(error)
+            except Exception:  # it is told inside of the writer's call, which it must not hurt
+                logger.exception("a callback failed")
 
     def stop(self) -> None:
         """Call the callback no more; a call under way goes on to its end."""

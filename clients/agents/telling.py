@@ -70,15 +70,20 @@ class Telling(Generic[B]):
 
         Raises: StateError, if the manager was not entered with ``async with``.
         """
-        delivery = self.delivery(callback, on_error)
-        self._kinds[delivery] = kind
-        self._changed()
 
         def stop() -> None:
             delivery.stop()
             self._kinds.pop(delivery, None)
             self._changed()
 
+        def fell_behind(error: TooSlowError) -> None:
+            stop()
+            if on_error is not None:
+                on_error(error)
+
+        delivery = self.delivery(callback, fell_behind)
+        self._kinds[delivery] = kind
+        self._changed()
         return stop
 
     def delivery(self, callback: Callable[..., object], on_error: OnError | None) -> Delivery:

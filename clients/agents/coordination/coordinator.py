@@ -4,13 +4,13 @@ import asyncio
 import random
 import secrets
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
-from comity.crdt_types.errors import ComityError, InvalidValueError, NotConnectedError, PreconditionError
+from comity.crdt_types.errors import ComityError, InvalidValueError, NotConnectedError
 
 from ...tiers.tier import Tier
 from . import health, tracking
@@ -73,10 +73,11 @@ class ApiCoordinator:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._granting.reserves.close()
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.wait([self._sweeping])
+        await self._granting.close()
+        self.state.agents.discard(self.agent)  # who is gone needs no share
 
     # Providers --------------------------------------------------------------------------------------------------
 
@@ -123,13 +124,17 @@ class ApiCoordinator:
         return 0.0 if found is None else health.pause_seconds(found, self.tier.replica.estimated_time())
 
     def limited(self, provider: str, retry_after: float | None = None) -> None:
-        """Let no agent ask a provider for some seconds, since it said so; without a time, longer after each failure."""
+        """Let no agent ask a provider for some seconds, since it said so; without a time, longer after each failure.
+
+        Raises: InvalidValueError, if that makes no sense, or is more than a day.
+        """
+        health.check_pause(retry_after)
         found = self._provider(provider)
         seconds = health.backoff(health.streak(found)) if retry_after is None else retry_after
         health.postpone(found, self.tier.replica.estimated_time(), seconds)
 
     def observed(self, provider: str, headers: Mapping[str, str]) -> None:
-        """Let no agent ask a provider before the time that a response asks for by its header ``Retry-After``."""
+        """Let no agent ask a provider before the time that a response names in ``Retry-After``, a day at most."""
         seconds = health.retry_after(dict(headers), self.tier.replica.estimated_time())
         if seconds is not None:
             self.limited(provider, seconds)
@@ -178,6 +183,7 @@ class ApiCoordinator:
         Raises:
             TooFastError: if its turn would come too late; it says when it would.
             NotConnectedError: if that takes a decision and there is no connection.
+            ConnectionFailedError: if the connection was lost meanwhile. If it had begun, it is abandoned after `lasts`.
             InvalidValueError: if there is no such quota, or it never has so much.
         """
         request = await self._begin(provider, kind, dict(take or {}), max_wait, lasts)
@@ -187,15 +193,14 @@ class ApiCoordinator:
             request.broke(error)
             raise
         finally:
-            await self._end(request)
+            self._end(request)
 
     async def acquire(self, provider: str, amounts: Mapping[str, int], *, max_wait: float = TIMEOUT_SECONDS) -> Grant:
         """Take from quotas of a provider, all or nothing, once there is enough; what is taken so is not given back.
 
         Raises: what `request` raises; InvalidValueError too for a quota that a request gives back at its end.
         """
-        found = self._provider(provider)
-        check_amounts(found, amounts)
+        found = await self._known(provider, amounts)
         if held := [name for name in amounts if not _flows(found, name)]:
             raise InvalidValueError(
                 f"{held[0]!r} is given back when a request ends", subject=f"provider {provider!r}", remedy="request()"
@@ -212,7 +217,13 @@ class ApiCoordinator:
             replace(each, status=RequestStatus.ABANDONED, ended=self.tier.replica.estimated_time())
             for each in self._late()
         ]
-        return [record for record in swept if await self._decided_end(record)]
+        return [
+            record
+            for record in swept
+            if await self.tier.decide(
+                partial(_abandon, record), reads=[(self.state.requests, record.id)], attempts=ATTEMPTS
+            )
+        ]
 
     # Beginning and ending ----------------------------------------------------------------------------------------
 
@@ -220,58 +231,49 @@ class ApiCoordinator:
         self, provider: str, kind: str, amounts: dict[str, int], max_wait: float, lasts: timedelta
     ) -> Request:
         tracking.check_text(kind, "kind")
-        found = self._provider(provider)
-        check_amounts(found, amounts)
+        found = await self._known(provider, amounts)
         number = f"{self.tier.replica.estimated_time():011x}{secrets.token_hex(4)}"
         holds = {name: amount for name, amount in amounts.items() if not _flows(found, name)}
         record = RequestRecord(number, provider, self.agent, kind, 0, round(lasts.total_seconds() * MS), holds=holds)
         grant = await self._granting.granted(provider, amounts, record, max_wait)
         return Request(self.state.requests[number], grant)
 
-    async def _end(self, request: Request) -> None:
-        record = replace(request.record, ended=self.tier.replica.estimated_time(), **request.outcome())
-        if request.record.holds and not request.is_cancelled:
-            try:
-                await self._decided_end(record, request)
-                return
-            except (NotConnectedError, PreconditionError):
-                pass  # nobody can be asked whether it was given up for lost: it was not, as far as is known here
+    def _end(self, request: Request) -> None:
+        """Note the end of a request. Nobody is asked: what it gives back is given back once, whoever notes that too."""
+        now = self.tier.replica.estimated_time()
+        record = replace(request.record, ended=now, **request.outcome())
+        found = self._provider(record.provider)
         with self.tier.transaction():
-            self._note_end(record, request, self.state)
-        tracking.prune(self.state)
-
-    async def _decided_end(self, record: RequestRecord, request: Request | None = None) -> bool:
-        """Note the end of a request unless somebody has; tell whether this was it."""
-        return await self.tier.decide(
-            partial(self._note_end, record, request), reads=[(self.state.requests, record.id)], attempts=ATTEMPTS
-        )
-
-    def _note_end(self, record: RequestRecord, request: Request | None, state: ApiCoordination) -> bool:
-        known = state.requests.get(record.id)
-        if known is None or known.status is not RequestStatus.RUNNING:
-            return False
-        tracking.end(state, record)
-        found = state.providers[record.provider]
-        if record.status is RequestStatus.OK:
-            health.succeeded(found, self.agent, self.tier.replica.estimated_time())
-        elif request is not None and not request.is_cancelled:
-            health.failed(
-                found, self.agent, self.tier.replica.estimated_time(), record.error, self._breaker, request.retry_after
-            )
-        return True
+            tracking.close(self.state, record)
+            tracking.count(found, record)
+            if record.status is RequestStatus.OK:
+                health.succeeded(found, self.agent, now)
+            elif not request.is_cancelled:
+                health.failed(found, self.agent, now, record.error, self._breaker, request.retry_after)
+            tracking.prune(self.state)
 
     def _late(self) -> list[RequestRecord]:
         return tracking.late(self.state, self.tier.replica.estimated_time())
 
     async def _sweep_on(self) -> None:
         while True:
-            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # so that not all agents look at once
-            try:
+            with suppress(ComityError):  # there is no connection now, or another agent was faster
                 await self.sweep()
-            except ComityError:
-                continue  # there is no connection now, or another agent was faster
+            await asyncio.sleep(SWEEP_SECONDS * random.uniform(0.5, 1.5))  # so that not all agents look at once
 
     # Of the state -----------------------------------------------------------------------------------------------
+
+    async def _known(self, provider: str, amounts: Mapping[str, int]) -> Provider:
+        """Return a provider whose quotas are what is wanted; one that is not here yet is waited for.
+
+        Raises: InvalidValueError, if there is no such quota, or it never has so much.
+        """
+        found = self._provider(provider)
+        if not amounts.keys() <= set(found.quotas):
+            with suppress(NotConnectedError):
+                await self.tier.replica.reached()
+        check_amounts(provider, found, amounts)
+        return found
 
     def _provider(self, name: str) -> Provider:
         """Return a provider, which begins to exist by being asked for."""
@@ -287,3 +289,12 @@ class ApiCoordinator:
 def _flows(provider: Provider, quota: str) -> bool:
     limit = provider.quotas[quota].limit.value
     return limit is None or bool(limit.per_ms)
+
+
+def _abandon(record: RequestRecord, state: ApiCoordination) -> bool:
+    """Note that a request is abandoned, unless it has ended; tell whether this was it."""
+    known = state.requests.get(record.id)
+    if known is None or known.status is not RequestStatus.RUNNING:
+        return False
+    tracking.close(state, record)
+    return True

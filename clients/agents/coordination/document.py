@@ -87,11 +87,19 @@ class Probe:
 
 
 class Quota(State):
-    """A quota of a provider: its limit, how much there was at some moment, and what was granted in all."""
+    """A quota of a provider.
+
+    Attributes:
+        limit: its limit.
+        mark: how much there was at some moment, of what flows in.
+        granted: what was granted in all, of what flows in.
+        held: what requests hold that give it back, by their ids: given back twice, it is given back once.
+    """
 
     limit: Register[Limit]
     mark: Register[Mark]
     granted: Counter
+    held: Map[int]
 
 
 class Usage(State):

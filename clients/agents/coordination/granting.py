@@ -5,23 +5,30 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from typing import Final
 
+from comity.crdt_types import Change
 from comity.crdt_types.errors import NotConnectedError, PreconditionError
 from comity.crdt_types.types.field import Field
 
 from ...tiers.tier import Tier
 from . import health, tracking
+from .bucket import Mark
 from .document import ApiCoordination, Probe, Provider, RequestRecord
-from .quotas import HELD_SECONDS, Grant, Lacking, Offline, Share, standing, take, too_fast
-from .reserve import Reserves
+from .quotas import HELD_SECONDS, MS, Grant, Lacking, Offline, Share, standing, take, too_fast
+from .reserve import Key, Reserves
+from .turn import Turn
 
 # A pause after several decisions in a row were overtaken by those of others, at random up to this.
 CONTENDED_SECONDS: Final = 0.05
 # A decision that was overtaken is made again this often at once: a dozen agents ask at the same moment.
 ATTEMPTS: Final = 16
+# What decisions that are under way at the end are waited for: many times what one takes.
+GRACE_SECONDS: Final = 2.0
 
 
 class Granting:
@@ -39,7 +46,8 @@ class Granting:
         self._state = tier.state
         self._offline = offline
         self._breaker = breaker
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: defaultdict[Key, Turn] = defaultdict(Turn)
+        self._unwanted: set[asyncio.Task[dict[str, int]]] = set()  # decisions whose askers were cancelled
         self._shares: dict[tuple[str, str], Share] = {}
 
     async def granted(
@@ -58,31 +66,62 @@ class Granting:
             all the time.
         """
         deadline = time.monotonic() + max_wait
-        async with self._turns[provider]:  # those of this agent ask one after the other, and overtake nobody
+        async with AsyncExitStack() as stack:
+            turns = [self._turns[provider, name] for name in sorted(amounts) or [""]]
+            for turn in turns:
+                await stack.enter_async_context(turn.taken(provider, deadline))
+            early = 0  # ms by which our idea of the server's clock turned out to be ahead of it
             while True:
                 try:
-                    return await self._ask(provider, amounts, record)
+                    return await self._ask(provider, amounts, record, early)
                 except Lacking as lacking:
                     if time.monotonic() + lacking.seconds > deadline:
                         raise too_fast(provider, lacking) from None
-                    pause = lacking.seconds
+                    pause, quota = lacking.seconds, lacking.quota
                 except PreconditionError as error:
+                    if error.retry_after is not None:
+                        early += max(ceil(error.retry_after * MS), 1)
+                        continue
                     if time.monotonic() > deadline:
                         raise
-                    pause = error.retry_after or random.uniform(0, CONTENDED_SECONDS)
-                await asyncio.sleep(pause)
+                    pause, quota = random.uniform(0, CONTENDED_SECONDS), ""
+                for turn in turns:
+                    turn.free_at = time.monotonic() + pause
+                await self._rest(provider, quota, pause)
 
-    async def _ask(self, provider: str, amounts: dict[str, int], record: RequestRecord | None) -> Grant:
+    async def _rest(self, provider: str, quota: str, seconds: float) -> None:
+        """Wait for some seconds, or until somebody gives back what is waited for."""
+        found = self._state.providers[provider].quotas.get(quota)
+        changed = asyncio.Event()
+
+        def heard(change: Change) -> None:
+            if change.action == "removed":
+                changed.set()
+
+        stop = None if found is None else found.held.on_change(heard)
+        try:
+            async with asyncio.timeout(seconds):
+                await changed.wait()
+        except TimeoutError:
+            return
+        finally:
+            if stop is not None:
+                stop()
+
+    async def close(self) -> None:
+        """Give back what is not spent, and what was granted to those that were cancelled meanwhile."""
+        self.reserves.close()
+        if self._unwanted:
+            _done, late = await asyncio.wait(self._unwanted, timeout=GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+
+    async def _ask(self, provider: str, amounts: dict[str, int], record: RequestRecord | None, early: int) -> Grant:
         if self._is_plain(provider, record) and self.reserves.spend(provider, amounts):
             return self._note(provider, amounts, record, certain=True)
         try:
-            now = await self._tier.replica.server_time()
-            taken = await self._tier.decide(
-                partial(self._take, provider, amounts, record, now),
-                reads=self._reads(provider, amounts),
-                not_before=now,
-                attempts=ATTEMPTS,
-            )
+            now = await self._tier.replica.server_time() - early
+            taken = await self._decided(provider, amounts, record, now)
         except NotConnectedError:
             return self._alone(provider, amounts, record)
         self._shares.clear()
@@ -90,6 +129,40 @@ class Granting:
             if amount > amounts[name]:
                 self.reserves.add(provider, name, amount - amounts[name])
         return Grant(provider, amounts, certain=True)
+
+    async def _decided(
+        self, provider: str, amounts: dict[str, int], record: RequestRecord | None, now: int
+    ) -> dict[str, int]:
+        """Have the server decide. If this is cancelled meanwhile, what was granted all the same is given back."""
+        decision = self._tier.decide(
+            partial(self._take, provider, amounts, record, now),
+            reads=self._reads(provider, amounts),
+            not_before=now,
+            attempts=ATTEMPTS,
+        )
+        deciding = asyncio.ensure_future(decision)
+        try:
+            return await asyncio.shield(deciding)
+        except asyncio.CancelledError:
+            self._unwanted.add(deciding)
+            deciding.add_done_callback(partial(self._take_back, provider, record))
+            raise
+
+    def _take_back(self, provider: str, record: RequestRecord | None, decided: asyncio.Task[dict[str, int]]) -> None:
+        """Give back what was granted to somebody who was gone by then, and forget the request: nobody was asked."""
+        self._unwanted.discard(decided)
+        if decided.cancelled() or decided.exception() is not None:
+            return
+        found = self._state.providers[provider]
+        with self._tier.transaction():
+            if record is not None:
+                self._state.requests.pop(record.id, None)
+                health.over(found, record.id)
+            for name, amount in decided.result().items():
+                if record is None or name not in record.holds:
+                    found.quotas[name].granted.subtract(amount)
+                else:
+                    found.quotas[name].held.pop(record.id, None)
 
     def _take(
         self,
@@ -105,14 +178,15 @@ class Granting:
             record = replace(record, started=now, until=now + record.until)
             health.admit(found, Probe(record.id, record.until), now, self._breaker)
             state.requests[record.id] = record
-        return {name: _taken(found, name, amount, now) for name, amount in amounts.items()}
+        request = "" if record is None else record.id
+        return {name: _taken(found, name, amount, now, request) for name, amount in amounts.items()}
 
     def _reads(self, provider: str, amounts: Iterable[str]) -> list[Field]:
         found = self._state.providers[provider]
         fields: list[Field] = [found.not_before, found.failures, found.recovered, found.probe]
         for name in amounts:
             quota = found.quotas[name]
-            fields += (quota.limit, quota.mark, quota.granted)
+            fields += (quota.limit, quota.mark, quota.granted, quota.held)
         return fields
 
     def _is_plain(self, provider: str, record: RequestRecord | None) -> bool:
@@ -141,24 +215,32 @@ class Granting:
             )
         if pause := health.pause_seconds(found, self._tier.replica.estimated_time()):
             raise Lacking("back-off", pause)
-        for name, amount in amounts.items():
-            self._take_share(found, provider, name, amount)
+        marks = {name: self._share_less(found, provider, name, amount) for name, amount in amounts.items()}
         with self._tier.transaction():
-            for name, amount in amounts.items():
-                found.quotas[name].granted.add(amount)
+            for name, mark in marks.items():
+                if mark is not None:
+                    self._shares[provider, name].mark = mark
+                    found.quotas[name].granted.add(amounts[name])
+                elif record is not None:
+                    found.quotas[name].held[record.id] = amounts[name]
             return self._note(provider, amounts, record, certain=False)
 
-    def _take_share(self, found: Provider, provider: str, name: str, amount: int) -> None:
-        now, key, agents = self._tier.replica.estimated_time(), (provider, name), max(len(self._state.agents), 1)
+    def _share_less(self, found: Provider, provider: str, name: str, amount: int) -> Mark | None:
+        """Return what is left of this agent's share of a quota after an amount was taken; None of one of places.
+
+        Raises: Lacking, or NotConnectedError if the share never has so much.
+        """
+        now, key = self._tier.replica.estimated_time(), (provider, name)
+        agents = len({*self._state.agents, self._tier.replica.agent})
         known = standing(found.quotas[name], now)
         assert known is not None  # amounts were checked
         if not known.limit.per_ms:
             if amount > known.limit.capacity // agents - self._mine(provider, name):
                 raise Lacking(name, HELD_SECONDS)
-            return
+            return None
         if key not in self._shares:
             self._shares[key] = Share(known.limit, known.available, agents, now)
-        self._shares[key].take(name, amount, now)
+        return self._shares[key].less(name, amount, now)
 
     def _mine(self, provider: str, name: str) -> int:
         """Return how much of a quota this agent's own requests hold."""
@@ -170,17 +252,17 @@ class Granting:
         self._state.providers[provider].quotas[name].granted.subtract(amount)
 
 
-def _taken(provider: Provider, name: str, amount: int, now: int) -> int:
+def _taken(provider: Provider, name: str, amount: int, now: int, request: str) -> int:
     """Take a batch of a quota, or, where there is none, what is wanted; return how much that was. Raises Lacking."""
     quota = provider.quotas[name]
     limit = quota.limit.value
     batch = max(amount, limit.batch if limit is not None and limit.per_ms else 1)
     if batch > amount:
         try:
-            take(quota, name, batch, now)
+            take(quota, name, batch, now, request)
         except Lacking:
             pass
         else:
             return batch
-    take(quota, name, amount, now)
+    take(quota, name, amount, now, request)
     return amount

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from comity.crdt_types.errors import InvalidValueError
+
 from .document import Condition, Probe, Provider, ProviderStatus
 from .quotas import HELD_SECONDS, MS, Lacking
 
@@ -17,6 +19,9 @@ BREAKER: Final = 5
 # The first pause after that many, in seconds; it doubles with every further failure, up to the longest.
 FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 300.0
+# The longest pause that a provider may ask for: the quotas of a day begin anew by then, and what is longer is a mistake
+# of its clock, which nobody would live to see the end of.
+LONGEST_ASKED: Final = 86_400.0
 
 
 def streak(provider: Provider) -> int:
@@ -49,11 +54,17 @@ def admit(provider: Provider, probe: Probe, now: int, breaker: int) -> None:
     provider.probe.set(probe)
 
 
+def over(provider: Provider, request: str) -> None:
+    """Note that a request has come to its end, whatever became of it; if it was to find out, another one may now."""
+    probe = provider.probe.value
+    if probe is not None and probe.request == request:
+        provider.probe.clear()
+
+
 def succeeded(provider: Provider, by: str, now: int) -> None:
     """Note that a provider answered."""
     if streak(provider):
         provider.recovered.set(provider.failures.value)
-        provider.probe.clear()
     if condition(provider).condition is not Condition.UP:
         provider.status.set(ProviderStatus(Condition.UP, now, by))
 
@@ -61,7 +72,6 @@ def succeeded(provider: Provider, by: str, now: int) -> None:
 def failed(provider: Provider, by: str, now: int, detail: str, breaker: int, retry_after: float | None) -> None:
     """Note that a provider failed, and when it may be asked again: when it said so, or, once it is down, ever later."""
     provider.failures.add(1)
-    provider.probe.clear()
     failures = streak(provider)
     found = Condition.DOWN if failures >= breaker else Condition.DEGRADED
     before = condition(provider)
@@ -86,14 +96,25 @@ def postpone(provider: Provider, now: int, seconds: float) -> None:
         provider.not_before.set(until)
 
 
+def check_pause(seconds: float | None) -> None:
+    """Raise InvalidValueError, if somebody asks for a pause that makes no sense, or for more than LONGEST_ASKED."""
+    if seconds is not None and not 0 <= seconds <= LONGEST_ASKED:
+        raise InvalidValueError(
+            f"a pause of {seconds} seconds", subject="retry_after", remedy=f"give 0 to {LONGEST_ASKED:,.0f}"
+        )
+
+
 def retry_after(headers: dict[str, str], now: int) -> float | None:
-    """Return the seconds that a response asks to wait by its ``Retry-After`` (RFC 9110); None if it does not."""
+    """Return the seconds that a response asks to wait by its ``Retry-After`` (RFC 9110), LONGEST_ASKED at most.
+
+    None if it does not ask for any.
+    """
     value = next((value for name, value in headers.items() if name.lower() == "retry-after"), "").strip()
     if value.isascii() and value.isdigit():
-        return float(value)
+        return min(float(value), LONGEST_ASKED)
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return None
     zoned = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max((zoned - datetime.fromtimestamp(now / MS, UTC)).total_seconds(), 0.0)
+    return min(max((zoned - datetime.fromtimestamp(now / MS, UTC)).total_seconds(), 0.0), LONGEST_ASKED)

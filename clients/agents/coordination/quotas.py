@@ -11,7 +11,8 @@ from .document import Provider, Quota
 Offline = Literal["refuse", "share"]
 
 MS: Final = 1000
-# What is given back comes when a request ends, which nobody knows beforehand: whoever waits for it looks this often.
+# What is given back comes when a request ends, which nobody knows beforehand: whoever waits for it hears of that, and
+# looks this often in case that whoever is to end it is gone.
 HELD_SECONDS: Final = 0.25
 
 
@@ -37,7 +38,7 @@ class Standing(NamedTuple):
         limit: what it is.
         available: how much there is.
         overdrawn: how much more was granted than there was.
-        granted: how much was granted in all, what was given back taken off.
+        granted: how much was granted in all, what was given back taken off; of places, how many are taken.
     """
 
     limit: Limit
@@ -71,42 +72,38 @@ def too_fast(provider: str, lacking: Lacking) -> TooFastError:
     )
 
 
-def check_amounts(provider: Provider, amounts: Mapping[str, int]) -> None:
+def check_amounts(name: str, provider: Provider, amounts: Mapping[str, int]) -> None:
     """Raise InvalidValueError, if there is no such quota, or it never has so much."""
-    for name, amount in amounts.items():
-        quota = provider.quotas.get(name)
+    subject = f"provider {name!r}"
+    for wanted, amount in amounts.items():
+        quota = provider.quotas.get(wanted)
         limit = None if quota is None else quota.limit.value
         if limit is None:
-            raise InvalidValueError(f"no quota {name!r}", subject=f"provider {_name(provider)!r}", remedy="limit() it")
+            raise InvalidValueError(f"no quota {wanted!r}", subject=subject, remedy="limit() it")
         if not 0 < amount <= limit.capacity:
-            raise InvalidValueError(
-                f"{amount} of {name}", subject=f"provider {_name(provider)!r}", remedy=f"take 1 to {limit.capacity}"
-            )
-
-
-def _name(provider: Provider) -> str:
-    return provider.status.name.split("/")[1]
+            raise InvalidValueError(f"{amount} of {wanted}", subject=subject, remedy=f"take 1 to {limit.capacity}")
 
 
 def standing(quota: Quota, now: int) -> Standing | None:
     """Return how a quota stands at a moment; None if nobody has set its limit."""
-    limit, granted = quota.limit.value, quota.granted.value
+    limit = quota.limit.value
     if limit is None:
         return None
+    granted = quota.granted.value if limit.per_ms else sum(quota.held.values())
     flows = bool(limit.per_ms)
     left = available(moved(_mark(quota, limit, now), limit, now, granted)) if flows else limit.capacity - granted
     return Standing(limit, max(left, 0), max(-left, 0), granted)
 
 
-def take(quota: Quota, name: str, amount: int, now: int) -> None:
+def take(quota: Quota, name: str, amount: int, now: int, request: str) -> None:
     """Take from a quota, in a draft whose decision stands only if nobody took from it meanwhile. Raises Lacking."""
     limit = quota.limit.value
     if limit is None:
         return
     if not limit.per_ms:
-        if limit.capacity - quota.granted.value < amount:
+        if limit.capacity - sum(quota.held.values()) < amount:
             raise Lacking(name, HELD_SECONDS)
-        quota.granted.add(amount)
+        quota.held[request] = amount
         return
     mark = moved(_mark(quota, limit, now), limit, now, quota.granted.value)
     if wait := wait_ms(mark, limit, amount):
@@ -135,15 +132,18 @@ class Share:
         self._limit = Limit(max(limit.capacity // agents, 1), limit.per_ms)
         self._is_empty = limit.capacity < agents  # a share below one token is none
         level = min(max(left, 0) // agents, self._limit.capacity)
-        self._mark = Mark(now, level * limit.per_ms, limit.per_ms, 0)
+        self.mark = Mark(now, level * limit.per_ms, limit.per_ms, 0)
 
-    def take(self, name: str, amount: int, now: int) -> None:
-        """Take from the share. Raises Lacking, or NotConnectedError if the share never has so much."""
+    def less(self, name: str, amount: int, now: int) -> Mark:
+        """Return what the mark is after so much was taken; whoever takes it sets that.
+
+        Raises: Lacking; NotConnectedError, if the share never has so much.
+        """
         if self._is_empty or amount > self._limit.capacity:
             raise NotConnectedError(
                 f"{amount} of {name} are more than a share", subject="quota", remedy="wait for the server"
             )
-        mark = moved(self._mark, self._limit, now, self._mark.granted)
+        mark = moved(self.mark, self._limit, now, self.mark.granted)
         if wait := wait_ms(mark, self._limit, amount):
             raise Lacking(name, wait / MS)
-        self._mark = mark.less(amount)
+        return mark.less(amount)

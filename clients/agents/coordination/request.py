@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any, Final
 
+from comity.crdt_types.errors import InvalidValueError
+
+from . import health
 from .document import RequestRecord, RequestStatus
 from .quotas import Grant
 from .tracking import MAX_TEXT
@@ -33,8 +36,10 @@ class Request:
         Args:
             tokens: what it took.
             cost: the same, in whatever unit the agents agree on.
+
+        Raises: InvalidValueError, if these are no whole numbers from 0 on.
         """
-        self._outcome = {"status": RequestStatus.OK, "tokens": tokens, "cost": cost}
+        self._outcome = {"status": RequestStatus.OK, **_taken(tokens, cost)}
 
     def fail(self, error: str, *, retry_after: float | None = None, tokens: int = 0, cost: int = 0) -> None:
         """Say that it failed.
@@ -44,9 +49,13 @@ class Request:
             retry_after: in how many seconds the provider wants to be asked again, if it said so.
             tokens: what it took all the same.
             cost: the same, in whatever unit the agents agree on.
+
+        Raises: InvalidValueError, if one of these makes no sense, such as a pause of more than a day.
         """
+        health.check_pause(retry_after)
+        taken = _taken(tokens, cost)
         self.retry_after = retry_after
-        self._outcome = {"status": RequestStatus.FAILED, "error": error[:MAX_TEXT], "tokens": tokens, "cost": cost}
+        self._outcome = {"status": RequestStatus.FAILED, "error": error[:MAX_TEXT], **taken}
 
     def broke(self, error: BaseException) -> None:
         """Note that it was left by an exception, unless it was said before that it failed."""
@@ -61,3 +70,12 @@ class Request:
     def outcome(self) -> dict[str, Any]:
         """Return the fields of the record that its end sets."""
         return self._outcome
+
+
+def _taken(tokens: object, cost: object) -> dict[str, object]:
+    for amount in (tokens, cost):
+        if not isinstance(amount, int) or amount < 0:
+            raise InvalidValueError(
+                f"{amount!r} of tokens or cost", subject="request", remedy="give whole numbers from 0 on"
+            )
+    return {"tokens": tokens, "cost": cost}

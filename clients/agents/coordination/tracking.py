@@ -1,11 +1,11 @@
 """Requests: their records, and what each agent had of each provider."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from comity.crdt_types.errors import TooLargeError
 
+from . import health
 from .document import ApiCoordination, Provider, RequestRecord, RequestStatus
 
 # Records of requests that are kept, of all providers together: half a megabyte, and a few minutes to hours of work.
@@ -17,7 +17,7 @@ MAX_TEXT: Final = 1_000  # characters of a name or of an error: a line, not a re
 
 
 class Totals(NamedTuple):
-    """What was had of a provider: requests that ended, those that failed, tokens, and cost."""
+    """What was had of a provider: requests that their agents ended, those that did not go well, tokens, and cost."""
 
     requests: int = 0
     failures: int = 0
@@ -39,10 +39,20 @@ def totals(provider: Provider, agent: str | None) -> Totals:
     return found
 
 
-def end(state: ApiCoordination, record: RequestRecord) -> None:
-    """Note the end of a request: its record, its agent's totals, and what it gives back."""
-    provider = state.providers[record.provider]
+def close(state: ApiCoordination, record: RequestRecord) -> None:
+    """Note that a request has ended, and what it gives back; whoever else notes that as well changes nothing more."""
     state.requests[record.id] = replace(record, holds={})
+    provider = state.providers.get(record.provider)
+    if provider is None:
+        return
+    health.over(provider, record.id)
+    for name in record.holds:
+        if name in provider.quotas:
+            provider.quotas[name].held.pop(record.id, None)
+
+
+def count(provider: Provider, record: RequestRecord) -> None:
+    """Count a request that has ended; its own agent does so, and nobody else, so that it is counted once."""
     if record.agent not in provider.usage:
         provider.usage[record.agent] = {}  # type: ignore[assignment]  # rows are assigned as plain data
     usage = provider.usage[record.agent]
@@ -53,9 +63,6 @@ def end(state: ApiCoordination, record: RequestRecord) -> None:
         usage.tokens.add(record.tokens)
     if record.cost:
         usage.cost.add(record.cost)
-    for name, amount in record.holds.items():
-        if name in provider.quotas:
-            provider.quotas[name].granted.subtract(amount)
 
 
 def late(state: ApiCoordination, now: int) -> list[RequestRecord]:
@@ -63,7 +70,7 @@ def late(state: ApiCoordination, now: int) -> list[RequestRecord]:
     return [record for record in running(state) if record.until < now]
 
 
-def running(state: ApiCoordination) -> Iterable[RequestRecord]:
+def running(state: ApiCoordination) -> list[RequestRecord]:
     """Return the requests that have not ended."""
     return [record for record in state.requests.values() if record.status is RequestStatus.RUNNING]
 

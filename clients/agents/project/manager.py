@@ -120,6 +120,7 @@ class ProjectManager(Planning):
                 view
                 for view in self._views(state, now)
                 if view.status is TaskStatus.OPEN
+                and view.claimed_until is None
                 and (project is None or view.project == project)
                 and not self._obstacle(state, view)
                 and (where is None or where(view))

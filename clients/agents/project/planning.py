@@ -13,7 +13,7 @@ from ...tiers.subscription import OnError
 from ...tiers.tier import Tier
 from ...tiers.updates import OnUpdate
 from .document import Issue, Project, ProjectContext, ProjectStatus, Task, TaskStatus
-from .views import ProjectView, TaskView, project_view, task_view
+from .views import UNDER_WAY, ProjectView, TaskView, project_view, task_view
 
 
 class Planning:
@@ -155,15 +155,25 @@ class Planning:
         ]
 
     def block(self, task: str, reason: str) -> None:
-        """Say that nobody can do a task now, and why. Raises StateError, if there is no such task, or it is over."""
+        """Say that nobody can do a task now, and why; whoever has claimed it has lost it.
+
+        Raises: StateError, if there is no such task, or it is over.
+        """
         self._settle(task, TaskStatus.BLOCKED, reason)
 
     def unblock(self, task: str) -> None:
-        """Say that a task can be done. Raises StateError, if there is no such task, or it is over."""
-        self._settle(task, TaskStatus.OPEN, "")
+        """Say that a task can be done; nothing happens if it is not blocked.
+
+        Raises: StateError, if there is no such task, or it is over.
+        """
+        if self.task(task).status not in (TaskStatus.OPEN, *UNDER_WAY):
+            self._settle(task, TaskStatus.OPEN, "")
 
     def cancel(self, task: str, reason: str = "") -> None:
-        """Say that a task is not to be done any more. Raises StateError, if there is no such task, or it is over."""
+        """Say that a task is not to be done any more; whoever has claimed it has lost it.
+
+        Raises: StateError, if there is no such task, or it is over.
+        """
         self._settle(task, TaskStatus.CANCELLED, reason)
 
     def _settle(self, task: str, status: TaskStatus, note: str) -> None:
@@ -174,6 +184,7 @@ class Planning:
             row.status.set(status)
             row.note.set(note)
             row.updated_at.set(self.now())
+            self.leases.table_of(self.state).withdraw(task)
 
     def link_issue(self, task: str, issue: str, *, title: str = "", url: str = "") -> None:
         """Link an issue of another system with a task. Raises StateError, if there is no such task.

@@ -1,6 +1,5 @@
 """The audit trail: who changed what, from what to what, and why."""
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -15,11 +14,6 @@ from .values import AuditEntry
 KEPT_ENTRIES: Final = 10_000  # some megabytes, and years of a system that people configure; the room's history has all
 
 Clock = Callable[[], int]
-
-
-def now() -> int:
-    """Return the time by this machine's clock, in milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 def milliseconds(moment: datetime) -> int:

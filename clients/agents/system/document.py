@@ -88,7 +88,7 @@ class SummaryState(State):
 
 
 class SystemState(State, name="comity.system"):
-    """The state of a system of agents; times are milliseconds since 1970, by the clock of the agent that wrote them.
+    """The state of a system of agents; times are milliseconds since 1970, by the server's clock.
 
     Attributes:
         configuration: settings by name.

@@ -1,14 +1,14 @@
 """The manager of a system's state: one place for its configuration, health, errors, metrics and audit trail."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-from comity.crdt_types.errors import InvalidValueError
+from comity.crdt_types.errors import ComityError, InvalidValueError
 
 from ...tiers.tier import Tier
-from .audit import KEPT_ENTRIES, Clock, Trail, now
+from .audit import KEPT_ENTRIES, Clock, Trail
 from .configuration import Configuration
 from .document import SystemState
 from .errorlog import KEPT_ERRORS, KEPT_FOR, ErrorLog
@@ -37,7 +37,7 @@ class SystemManager:
         keep_errors: how many errors are kept one by one.
         keep_errors_for: how long errors are kept.
         keep_audit: how many entries of the audit trail are kept.
-        clock: tells the time in milliseconds since 1970; this machine's clock by default.
+        clock: tells the time in milliseconds since 1970; the server's clock if None, as far as it is known.
 
     Raises: InvalidValueError, if one of these makes no sense.
 
@@ -57,7 +57,7 @@ class SystemManager:
         keep_errors: int = KEPT_ERRORS,
         keep_errors_for: timedelta = KEPT_FOR,
         keep_audit: int = KEPT_ENTRIES,
-        clock: Clock = now,
+        clock: Clock | None = None,
     ) -> None:
         if keep_errors < 1 or keep_audit < 1 or keep_errors_for <= timedelta():
             raise InvalidValueError(
@@ -65,7 +65,7 @@ class SystemManager:
             )
         self.tier: Final = tier
         self.state: Final = tier.state
-        self._trail = Trail(tier, clock, keep_audit)
+        self._trail = Trail(tier, clock or tier.replica.estimated_time, keep_audit)
         self.configuration: Final = Configuration(tier, self._trail)
         self.health: Final = Health(tier, self._trail)
         self.errors: Final = ErrorLog(tier, self._trail, keep_errors, keep_errors_for)
@@ -107,8 +107,10 @@ class SystemManager:
         return self._trail.entries(name, by, since)
 
     async def synced(self) -> None:
-        """Return once everything that the server had is here."""
+        """Return once everything that the server had is here, and its clock is known."""
         await self.tier.synced()
+        with suppress(ComityError):  # the connection may be lost by now, and this machine's clock does meanwhile
+            await self.tier.replica.server_time()
 
     async def durable(self) -> None:
         """Return once every edit so far is on the server's disk."""

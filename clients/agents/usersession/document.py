@@ -43,7 +43,7 @@ class UserRow(State, name="usersession.user"):
     name: Register[str] = Register(default="")
     roles: ORSet[str]
     attributes: Map[Any]
-    joined_at: Register[int] = Register(default=0, on_conflict=LATEST)
+    joined_at: Register[int] = Register(default=0, on_conflict=EARLIEST)
     active_at: Register[int] = Register(default=0, on_conflict=LATEST)
 
 

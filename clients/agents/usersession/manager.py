@@ -27,6 +27,8 @@ U = TypeVar("U", bound=UserSession)
 
 # A session that was ended stays for as long, so that everybody in it sees why.
 ENDED_TTL: Final = timedelta(minutes=1)
+# Seconds from a change to the look at what it means for the session: a room may hold more, which changes all the time.
+REST: Final = 0.05
 # The reason of sessions that have lasted for as long as they may.
 TIMED_OUT: Final = "absolute timeout"
 MS: Final = 1000
@@ -317,6 +319,7 @@ class UserSessionManager(Generic[U]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+                    await asyncio.sleep(REST)
 
     def _set_timeouts(self) -> None:
         with self.state.transaction():

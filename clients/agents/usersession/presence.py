@@ -28,7 +28,7 @@ class Presence:
         self, awareness: Awareness, is_connected: Callable[[], bool], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._awareness = awareness
-        self._is_connected = is_connected
+        self.is_connected = is_connected
         self._clock = clock
         self._held: dict[str, Beat] = {}
         self._told_at = -TOLD
@@ -77,7 +77,7 @@ class Presence:
     def unheld_for(self, channel: str) -> float:
         """Return for how many seconds nobody has held a channel; 0 while nobody at all can be seen."""
         now = self._clock()
-        if not self._is_connected() or self.of(channel) is not None:
+        if not self.is_connected() or self.of(channel) is not None:
             self._seen[channel] = now
         return now - self._seen.setdefault(channel, now)
 

@@ -69,17 +69,22 @@ class Upkeep:
     def is_over(self) -> bool:
         """Tell whether the session has lasted for as long as it may, and was not ended yet."""
         left = self._left()
-        return left is not None and left <= 0
+        return left is not None and left <= 0 and self._presence.is_connected()
 
     def look(self) -> float:
-        """Do what is due; returns after how many seconds to look again."""
+        """Do what is due; returns after how many seconds to look again.
+
+        Nothing is written while there is no connection: what looks overdue from here may have gone on elsewhere.
+        """
         channels = self._channels.all()
         waits = [self._look_at(channel) for channel in channels]
         waits += [self._look_at_user(user) for user in self._state.users]
         self._presence.keep(frozenset(channel.id for channel in channels))
         self._idle &= set(self._state.users)
         left = self._left()
-        return max(min([LOOK, *waits, *([] if left is None else [left / MS])]), 0.0)
+        if left is not None and self._presence.is_connected():
+            waits.append(left / MS)
+        return max(min([LOOK, *waits]), 0.0)
 
     def is_idle(self, user: str) -> bool:
         """Tell whether a user has given no sign for longer than the idle timeout."""
@@ -94,6 +99,9 @@ class Upkeep:
 
     def _look_at(self, channel: Channel) -> float:
         """Do what is due about a channel; returns in how many seconds something will be."""
+        if not self._presence.is_connected():
+            self._presence.unheld_for(channel.id)  # which begins anew when there is a connection
+            return LOOK
         match channel.status:
             case ChannelStatus.OPEN:
                 return self._look_at_open(channel)
@@ -115,6 +123,8 @@ class Upkeep:
     def _look_at_stale(self, channel: Channel) -> float:
         if channel.id in self._presence.held:  # others could not see it for a while
             self._channels.mark_open(channel.id)
+            return LOOK
+        if self._presence.of(channel.id) is not None:  # its holder says so in a moment
             return LOOK
         left = self._left_of(channel.stale_at, self._patience.closed)
         if left <= 0:
