@@ -57,6 +57,11 @@ class Journal:
         self._wake = asyncio.Event()
         self._failure: StorageError | None = None
 
+    @property
+    def is_saved(self) -> bool:
+        """Whether everything so far is on disk."""
+        return self.saved.value >= self._count
+
     def append(self, commit: Commit, number: int) -> None:
         """Take in a commit; number is that of the last local update."""
         self._count += 1

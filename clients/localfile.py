@@ -102,6 +102,8 @@ class LocalFile:
         self._stack.callback(os.close, handle)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A process that was forked off meanwhile shares the lock, which closing alone would leave to it.
+            self._stack.callback(fcntl.flock, handle, fcntl.LOCK_UN)
         except BlockingIOError:
             raise StorageError(
                 "another process has this replica open",
@@ -265,13 +267,22 @@ class LocalFile:
 
     async def keep_aside(self, state: bytes, edits: list[tuple[int, Edit]]) -> Path:
         """Write a document and its unacknowledged edits to a new file of this format beside this one."""
-        kept = self.path.with_name(f"{self.path.stem}-{time.time_ns()}{ASIDE_SUFFIX}")
         aside = LocalFile(self.path.parent, "")
-        aside.path = kept
+        async with self._put_aside(aside):
+            await aside.fold(state, edits, last_number(edits))
+        return aside.path
+
+    @asynccontextmanager
+    async def _put_aside(self, aside: "LocalFile") -> AsyncGenerator[None]:
+        """Open a file as one that is kept aside of this one, in place of that of a room."""
+        aside.path = self.path.with_name(f"{self.path.stem}-{time.time_ns()}{ASIDE_SUFFIX}")
+        await self._copy_to(aside.path)
         async with aside:
-            await aside.fold(state, edits, max((number for number, _edit in edits), default=0))
-        kept.with_name(kept.name + LOCK_SUFFIX).unlink(missing_ok=True)
-        return kept
+            yield
+        aside.path.with_name(aside.path.name + LOCK_SUFFIX).unlink(missing_ok=True)
+
+    async def _copy_to(self, path: Path) -> None:
+        """Write what a file that is kept aside begins with."""
 
     async def _is_unclean(self) -> bool:
         async with self._explained():
@@ -301,6 +312,11 @@ class LocalFile:
 
     async def _set(self, key: str, value: object) -> None:
         await self._db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", (key, value))
+
+
+def last_number(edits: Iterable[tuple[int, Edit]]) -> int:
+    """Return the number of the last of some edits."""
+    return max((number for number, _edit in edits), default=0)
 
 
 def _file_name(room: str) -> str:

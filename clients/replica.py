@@ -16,6 +16,7 @@ from comity.crdt_types.errors import (
     ConnectionFailedError,
     ErasedError,
     ForbiddenError,
+    StorageError,
     is_permanent,
 )
 from comity.crdt_types.wire import Welcome
@@ -97,6 +98,8 @@ class Replica(Descent):
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, ComityError):
+            if isinstance(error, StorageError):  # the one error that nobody is told of who does not ask
+                logger.error("room %s: edits are written to this machine's disk no more: %s", self.room, error)
             self._fail(error)
         elif error is not None:
             logger.error("room %s: a task of the replica failed", self.room, exc_info=error)
@@ -131,6 +134,8 @@ class Replica(Descent):
                     await self.saved()  # what was acknowledged meanwhile
         except (TimeoutError, ComityError) as error:
             logger.debug("room %s: closed before everything had arrived: %r", self.room, error)
+            if isinstance(error, TimeoutError) and self._journal is not None and not self._journal.is_saved:
+                logger.error("room %s: closed before its edits were on this machine's disk", self.room)
         if self.pending and self._acknowledges and self._file is None:
             logger.warning(
                 "room %s: closed with %d local updates that the server has not acknowledged; "

@@ -76,6 +76,21 @@ async def timed() -> AsyncGenerator[tuple[SystemManager, Clock]]:
 # Configuration ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("old", "new"), [([1], [True]), ({"on": 1}, {"on": True}), ([1], [1.0]), (0, False)])
+async def test_system_setting_of_another_type_inside_is_another_value(old: object, new: object) -> None:
+    async with manager() as system:
+        system.configuration.set("flags", old)
+        system.configuration.set("flags", new)
+        system.configuration.set("flags", new)
+        assert repr(system.configuration.get("flags")) == repr(new)
+        assert len(system.audit()) == 2
+
+
+def test_system_setting_that_cannot_be_stored_is_refused() -> None:
+    with pytest.raises(InvalidValueError, match="setting key"):
+        Setting("key", bytes, default=b"\xff")
+
+
 async def test_system_setting_has_its_type_and_its_default() -> None:
     async with manager() as system:
         configuration = system.configuration
@@ -264,6 +279,14 @@ async def test_system_error_that_is_raised_is_recorded_and_goes_on() -> None:
         assert (record.kind, record.part, record.by) == ("ZeroDivisionError", "math", "ana")
         assert record.detail.startswith("test_agents_system.py:")
         assert record.detail.endswith("in fail")
+
+
+async def test_system_recording_hides_no_error_that_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    async with manager() as system:
+        pass
+    with pytest.raises(ZeroDivisionError), system.errors.recording("math"):
+        print(1 / 0)  # noqa: T201  # never
+    assert "could not be recorded" in caplog.text
 
 
 async def test_system_error_log_is_bounded_and_its_groups_go_on_counting() -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
+from inspect import signature
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -17,7 +18,16 @@ import comity
 from comity import ABSENT, Change, Counter, Log, Map, Register, State, Tier, UndoManager
 from comity.clients.agents.system import Setting, SystemManager, SystemState
 from comity.clients.blocking.client import BlockingClient, connect_sync
+from comity.clients.blocking.history import BlockingHistory, BlockingPast
+from comity.clients.blocking.kinds import BlockingLocal, BlockingPersistent, BlockingSession, BlockingShared
 from comity.clients.blocking.tier import BlockingTier
+from comity.clients.client import Client
+from comity.clients.history.history import History
+from comity.clients.history.past import Past
+from comity.clients.local.replica import LocalReplica
+from comity.clients.tiers.local import LocalState
+from comity.clients.tiers.session import SessionState
+from comity.clients.tiers.tier import PersistentState, SharedState
 from comity.crdt_types.errors import NotConnectedError, PreconditionError, StateError, TransactionError
 from tests.support.optional import ROOT
 from tests.support.server import in_process_server
@@ -226,6 +236,102 @@ def test_blocking_use_after_the_end_says_so(served: Served) -> None:
     with connect_sync(served.url) as other, other.shared("ended", Board) as again:
         again.synced(timeout=10)
         assert again["goal"] == "gone soon"  # closing waited for what was under way
+
+
+@pytest.mark.parametrize(
+    ("kind", "twin"),
+    [
+        (Client, BlockingClient),
+        (SharedState, BlockingShared),
+        (PersistentState, BlockingPersistent),
+        (SessionState, BlockingSession),
+        (LocalState, BlockingLocal),
+        (Past, BlockingPast),
+        (History, BlockingHistory),
+    ],
+)
+def test_blocking_twins_have_every_method_with_every_parameter(kind: type, twin: type) -> None:
+    names = [name for name in dir(kind) if not name.startswith("_") and name not in ("open", "opened", "key_of")]
+    assert not set(names) - set(dir(twin))
+    for name in names:
+        if callable(method := getattr(kind, name)):
+            assert not set(signature(method).parameters) - set(signature(getattr(twin, name)).parameters), name
+
+
+def test_blocking_tier_that_one_thread_closes_is_closed_before_the_client_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, leave, errors = threading.Event(), threading.Event(), list[BaseException]()
+    saved = LocalReplica.saved
+
+    async def saving(replica: LocalReplica) -> None:
+        entered.set()
+        await asyncio.to_thread(leave.wait)
+        await saved(replica)
+
+    monkeypatch.setattr(LocalReplica, "saved", saving)
+    client = connect_sync("ws://127.0.0.1:1", agent="ana", directory=tmp_path)
+    memory = client.local("memory")
+
+    def close() -> None:
+        try:
+            memory.close()
+        except StateError as error:
+            errors.append(error)
+
+    closing = threading.Thread(target=close)
+    memory["goal"] = "map the reef"
+    closing.start()
+    assert entered.wait(5)
+    others = threading.Thread(target=client.close)
+    others.start()
+    others.join(0.05)  # it must not get past what the other thread waits for
+    assert others.is_alive()
+    leave.set()
+    closing.join(5)
+    others.join(5)
+    assert not errors
+    with connect_sync("ws://127.0.0.1:1", agent="ana", directory=tmp_path) as client, client.local("memory") as memory:
+        assert memory["goal"] == "map the reef"
+
+
+def test_blocking_changes_of_a_closed_tier_end_at_once(ana: BlockingClient) -> None:
+    with ana.shared("ended") as team:
+        pass
+    assert list(team.changes()) == []
+
+
+def test_blocking_client_belongs_to_the_process_that_made_it(tmp_path: Path) -> None:
+    program = """
+import os, sys
+import comity
+from comity.crdt_types.errors import NotConnectedError
+client = comity.connect_sync("ws://127.0.0.1:1", agent="ana", directory=sys.argv[1])
+memory = client.local("memory")
+told, tell = os.pipe()
+stay, leave = os.pipe()
+if not (child := os.fork()):
+    os.close(leave)
+    for use in (lambda: memory["goal"], memory.saved, memory.transaction().__enter__, lambda: client.local("other")):
+        try:
+            use()
+        except NotConnectedError:
+            os.write(1, b"refused ")
+    client.close()
+    os.close(tell)
+    os.read(stay, 1)
+    os._exit(0)
+os.close(tell)
+os.read(told, 1)
+client.close()
+with comity.connect_sync("ws://127.0.0.1:1", agent="ana", directory=sys.argv[1]) as client:
+    client.local("memory")
+os.write(1, b"opened anew")
+os.close(leave)
+os.waitpid(child, 0)
+"""
+    done = run_python(program, str(tmp_path))
+    assert done.stdout == "refused refused refused refused opened anew", done.stderr
 
 
 def test_blocking_program_that_closes_nothing_ends_and_its_edits_arrive(served: Served, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from comity import Counter, List, Log, Map, ORSet, Register, State, StateDocumen
 from comity.clients.blocking import callbacks, turn
 from comity.clients.blocking.callbacks import Callbacks
 from comity.clients.blocking.loopthread import LoopThread
-from comity.clients.blocking.proxy import Proxies
+from comity.clients.blocking.proxy import Proxies, Proxy
 from comity.crdt_types.errors import InvalidValueError, NotConnectedError, StateError, TransactionError
 
 
@@ -129,6 +129,25 @@ def test_blocking_views_of_a_map_are_as_it_was_when_they_were_asked_for() -> Non
         assert live.steps.get("q") is None
         assert live.steps.pop("a") == "1"
         assert list(live.steps.values()) == ["2", "3"]
+
+
+def test_blocking_views_of_rows_have_rows_that_other_threads_may_use() -> None:
+    with board() as live:
+        live.jobs["dive"] = Job(title="Dive", votes=1)
+        ((key, of_items),), (of_values,) = live.jobs.items(), live.jobs.values()
+        for job in (of_items, of_values):
+            assert issubclass(type(job), Proxy)
+            job.votes.add(1)
+        assert key == "dive"
+        assert live.jobs[key].votes == 3
+        assert list(live.jobs.keys()) == ["dive"]
+
+
+def test_blocking_views_of_plain_mappings_pass() -> None:
+    with proxies() as found:
+        plain = {"a": 1}
+        for view in (plain.keys(), plain.values(), plain.items()):
+            assert list(found.thread.call(found.wrapped, view)) == list(view)
 
 
 def test_blocking_rows_and_nested_states_are_live() -> None:
@@ -415,10 +434,16 @@ def test_blocking_callbacks_run_in_order_in_a_thread_of_their_own_and_may_edit()
         assert heard == [("callbacks", number) for number in range(1, 6)]
 
 
-def test_blocking_callback_that_fails_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_blocking_callback_that_fails_hurts_nobody(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_change: object) -> None:
+        raise error
+
     with board() as live:
         heard = threading.Event()
-        live.spent.on_change(lambda _change: 1 / 0)
+        live.spent.on_change(fail)
         live.spent.on_change(lambda _change: heard.set())
         live.spent.add(1)
         assert heard.wait(5)

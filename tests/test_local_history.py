@@ -129,6 +129,49 @@ async def test_local_versions_that_are_too_old_are_gone_but_for_those_with_names
             await history.at(3)
 
 
+async def test_local_history_knows_nothing_of_a_time_before_the_state_that_is_left(
+    tmp_path: Path,
+) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    async with replica_in(tmp_path) as replica:
+        memory = Memory(replica.document, replica)
+        memory.goal.set("map the reef")
+        await memory.durable()
+        memory.goal.set("mend the boat")
+        await memory.durable()
+    forgetful = LocalReplica(NOWHERE, ROOM, agent="ana", directory=tmp_path, history=timedelta(0))
+    async with forgetful as replica, LocalHistory(replica) as history:
+        memory = Memory(replica.document, replica)
+        assert (await history.at(datetime.now(UTC), Memory)).goal.value == "mend the boat"
+        assert [version async for version in history.versions(since=before)] == []
+        for ask in (history.at, history.diff, history.restore):
+            with pytest.raises(StaleVersionError, match="is not kept"):
+                await ask(before)
+        assert memory.goal.value == "mend the boat"
+
+
+async def test_local_disk_that_fails_is_logged_though_nobody_asks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with replica_in(tmp_path) as replica:
+        memory = Memory(replica.document, replica)
+        memory.body.append("x" * 400_000)
+        with file_size_limit(200_000), pytest.raises(StorageError):
+            await replica.saved()
+    (logged,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert str(tmp_path) in logged.getMessage()
+
+
+async def test_local_edits_that_closing_did_not_wait_for_are_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("comity.clients.replica.CLOSE_TIMEOUT", 0.01)
+    async with replica_in(tmp_path) as replica, replica.versions():
+        Memory(replica.document, replica).goal.set("map the reef")
+        await replica.__aexit__(None, None, None)
+    assert "before its edits were on this machine's disk" in caplog.text
+
+
 async def test_local_states_are_kept_whole_in_between_so_that_opening_reads_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

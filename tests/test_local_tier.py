@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import comity
-from comity import Counter, Log, Map, Register, State
+from comity import Counter, Log, Map, Register, State, StateDocument
 from comity.clients.local.replica import LocalReplica
+from comity.clients.local.versionfile import VersionFile
 from comity.crdt_types.document.clock import wall_ms
 from comity.crdt_types.errors import (
     InvalidValueError,
@@ -243,6 +244,32 @@ async def test_local_state_that_the_server_refuses_stays_in_a_copy(
     kept = only_copy_in(tmp_path)
     assert b"x" * 4_000 in kept.read_bytes()
     assert str(kept) in caplog.text
+
+
+async def test_local_versions_stay_in_a_copy_when_the_server_has_another_history(tmp_path: Path) -> None:
+    async with server_on("memory") as server:
+        client = client_in(tmp_path, server.url)
+        async with client.local("memory", Memory, backup=True) as memory, memory.history() as history:
+            memory.state.goal.set("map the reef")
+            await memory.durable()
+            await history.checkpoint("mapped")
+            memory.state.goal.set("mend the boat")
+            await memory.durable()
+    async with server_on("memory") as server:
+        async with comity.connect(server.url, agent="bob").open("local/ana/memory", Memory) as other:
+            other.goal.set("another one")
+            await other.durable()
+        async with client_in(tmp_path, server.url).local("memory", Memory, backup=True) as memory:
+            await memory.synced()
+            assert memory["goal"] == "another one"
+    kept = only_copy_in(tmp_path)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    file = VersionFile(tmp_path, "")
+    file.path = kept
+    async with file:
+        assert [each.version for each in await file.records(0)] == [1, 2]
+        assert [each.name for each in await file.checkpoints()] == ["mapped"]
+        assert Memory(StateDocument(update=await file.state(2))).goal.value == "mend the boat"
 
 
 async def test_local_state_is_promoted_and_comes_back(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 import comity
 from comity import Counter, Log, Map, Register, State, StateDocument, Text
 from comity.clients.history.line import Line
+from comity.clients.history.source import RoomSource
 from comity.clients.local.history import LocalHistory
-from comity.clients.local.moving import Moved, demote, promote
-from comity.clients.local.replica import LocalReplica
+from comity.clients.local.moving import Moved, Outgoing, demote, promote
+from comity.clients.local.replica import LocalReplica, VersionReplica
 from comity.clients.local.versionfile import Named, VersionFile
 from comity.crdt_types.document.clock import wall_ms
 from comity.crdt_types.errors import (
@@ -25,16 +26,18 @@ from comity.crdt_types.errors import (
     InvalidValueError,
     NameTakenError,
     OverloadError,
+    StaleVersionError,
     StateError,
     StorageError,
     TooLargeError,
 )
+from comity.crdt_types.history.record import Span
 from comity.persistence.errors import StoreError
 from comity.persistence.memory import MemoryStore
 from comity.persistence.records import Append, Checkpoint
 from tests.support.calls import server_on
 from tests.support.history import START_MS, Turn, chronicle_of, turns
-from tests.support.local import ROOM, fill, replica_in, told, told_in
+from tests.support.local import NOWHERE, ROOM, fill, replica_in, told, told_in
 from tests.support.profiles import examples
 from tests.support.server import ServerHere, ServerProcess, in_process_server, running_server
 from tests.support.waiting import eventually
@@ -150,6 +153,71 @@ async def test_promotion_of_a_history_that_was_folded_begins_with_what_is_left_o
                 goals = [(await history.at(version, Memory)).goal.value for version in (1, 2, 3)]
                 assert (await history.checkpoints())[0].version == 1
                 assert goals == ["map the reef", "mend the boat", "sell the boat"]
+
+
+@pytest.mark.parametrize("how", ["retire", "erase"])
+async def test_promotion_says_so_when_history_goes_that_is_on_its_way(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comity.clients.local.versionfile.PAGE", 1)
+    await write_memory(tmp_path)
+    async with replica_in(tmp_path) as replica:
+        async with replica.versions() as file:
+            outgoing = await Outgoing.of(file, "ana")
+        coming = outgoing.versions(replica)
+        await anext(coming)
+        if how == "retire":
+            async with replica.versions() as file:
+                monkeypatch.setattr(file, "_history_ms", -1)
+                await file.retire()
+        else:
+            await replica.erase()
+            Memory(replica.document, replica).goal.set("begin anew")
+            await replica.saved()
+        with pytest.raises(StaleVersionError, match="version 2 went"):
+            await anext(coming)
+
+
+async def test_demotion_brings_no_name_for_a_version_that_came_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_memory(tmp_path)
+    async with server_on("sqlite") as server:
+        await promoted(server, tmp_path)
+        client = comity.connect(server.url, agent="bob")
+        async with client.shared("team-7", Memory) as team, client.history(SHARED) as history:
+            span = RoomSource.span
+
+            async def spanning(source: RoomSource) -> Span:
+                found = await span(source)
+                team.state.spent.add(1)
+                await team.durable()
+                await history.delete_checkpoint("later")
+                await history.checkpoint("later")
+                return found
+
+            monkeypatch.setattr(RoomSource, "span", spanning)
+            await demoted(server, tmp_path, local="local/ana/copy")
+            monkeypatch.setattr(RoomSource, "span", span)
+    async with replica_in(tmp_path, "local/ana/copy") as replica, LocalHistory(replica) as copied:
+        Memory(replica.document, replica).goal.set("begin anew")
+        await replica.saved()
+        numbers = [version.number async for version in copied.versions()]
+        assert [entry.version async for entry in copied.log()] == numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_demotion_over_what_was_erased_waits_for_the_server_that_is_to_back_it_up(tmp_path: Path) -> None:
+    async with server_on("sqlite") as server:
+        async with replica_in(tmp_path / "other") as replica:
+            Memory(replica.document, replica).goal.set("map the reef")
+            await replica.saved()
+            await promote(replica, server.url, SHARED)
+        await write_memory(tmp_path)
+        async with replica_in(tmp_path) as replica:
+            await replica.erase()
+        assert (await demoted(server, tmp_path)).versions == 1
+    async with VersionReplica(NOWHERE, ROOM, agent="ana", directory=tmp_path) as backed_up:
+        assert backed_up.pending
 
 
 async def test_demotion_keeps_the_numbers_of_a_room_whose_old_versions_are_gone(tmp_path: Path) -> None:
@@ -348,9 +416,32 @@ async def test_server_begins_a_room_whole_or_not_at_all(tmp_path: Path, monkeypa
                 await promoted(server, tmp_path)
         async with Line(server.url, SHARED, "ana") as line:
             assert (await line.call("head"))["seq"] == 0
-        await server.hub.history.beginnings.resume()
         assert await server.hub.history.beginnings.of(SHARED) is None
+        await server.hub.history.beginnings.resume()
         assert (await promoted(server, tmp_path)).versions == 3
+
+
+async def test_server_takes_nothing_that_others_wrote_for_a_beginning_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_memory(tmp_path)
+
+    async def failing(_store: MemoryStore, _batch: Sequence[Append]) -> None:
+        raise StoreError("no space is left")
+
+    async with server_on("memory") as server, comity.connect(server.url, agent="bob") as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(MemoryStore, "append", failing)
+            with pytest.raises(OverloadError):
+                await promoted(server, tmp_path)
+        async with client.shared("team-7", Memory) as team:
+            for goal in ("one", "two", "three"):
+                team["goal"] = goal
+                await team.durable()
+        await server.hub.history.beginnings.resume()
+        async with client.history(SHARED) as history:
+            assert await history.begun() is None
+            assert await history.checkpoints() == []
 
 
 async def test_server_that_is_killed_half_way_has_nothing_of_the_room(tmp_path: Path) -> None:

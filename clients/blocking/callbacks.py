@@ -123,5 +123,5 @@ class Callbacks:
 def _call(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
     try:
         function(*arguments)
-    except Exception:
+    except BaseException:  # also a SystemExit: it would end the thread, and with it all other callbacks
         logger.exception("a callback failed")

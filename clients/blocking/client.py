@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
 from datetime import timedelta
@@ -15,7 +16,7 @@ from ..client import Client
 from ..local.moving import Moved
 from ..local.replica import HISTORY
 from ..tiers.untyped import Untyped
-from .callbacks import Callbacks
+from .callbacks import Callbacks, OnError
 from .history import BlockingHistory, BlockingPast
 from .kept import Kept
 from .kinds import BlockingLocal, BlockingPersistent, BlockingSession, BlockingShared
@@ -82,6 +83,10 @@ class BlockingClient:
     def give_up(self) -> None:
         """Take back a transaction that this thread is in, as the end of a program does."""
         self._thread.give_up()
+
+    def abandon(self) -> None:
+        """Refuse everything from now on, as after the end: a process that was forked off has no loop."""
+        self._thread.abandon()
 
     # Tiers ------------------------------------------------------------------------------------------------------
 
@@ -211,6 +216,7 @@ class BlockingClient:
         name: str | None = None,
         kind: Kind | None = None,
         author: str | None = None,
+        on_error: OnError | None = None,
     ) -> Callable[[], None]:
         """Call a function with every change that matches in any tier that this client has open, or opens later.
 
@@ -220,14 +226,14 @@ class BlockingClient:
             name: a pattern of keys, as for `BlockingTier.match`.
             kind: the kind of field, such as ``map``.
             author: who made the change.
+            on_error: as for `BlockingTier.subscribe`.
         """
 
         def told(change: Change, inner: object) -> tuple[Change, BlockingTier[Any]] | None:
             return next(((change, twin) for twin in self._tiers if twin.inner is inner), None)
 
-        return self._proxies.listening(
-            self._client.subscribe, callback, convert=told, tier=tier, name=name, kind=kind, author=author
-        )
+        chosen = {"tier": tier, "name": name, "kind": kind, "author": author}
+        return self._proxies.listening(self._client.subscribe, callback, on_error=on_error, convert=told, **chosen)
 
     def wait(self, function: Callable[[Client], Awaitable[R]], *, timeout: float | None = None) -> R:
         """Run an asynchronous function with the asynchronous client in its event loop, and return what it does.
@@ -258,6 +264,16 @@ def _close_all() -> None:
             client.close()
         except Exception:  # whatever it is, the others are to be closed too
             logger.exception("closing the client of %s failed", client.url)
+
+
+def _abandon_all() -> None:
+    """Leave all clients to the process that this one was forked off: threads do not come along."""
+    for client in _open_clients:
+        client.abandon()
+    _open_clients.clear()
+
+
+os.register_at_fork(after_in_child=_abandon_all)
 
 
 def connect_sync(url: str, *, agent: str = "", directory: str | Path | None = None) -> BlockingClient:

@@ -83,8 +83,8 @@ class BlockingPast:
 
     def close(self) -> None:
         """Close the history, if that was not done before."""
-        self._opened.discard(self)
         self._kept.close()
+        self._opened.discard(self)
 
     def ask(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the asynchronous history by its name, and wait for what it answers."""
@@ -129,6 +129,7 @@ class BlockingPast:
 class BlockingHistory(BlockingPast):
     """The history of a room of the server, as `History`; see `BlockingPast`."""
 
+    begun = _waiting(History.begun)
     branch = _waiting(History.branch)
     branches = _waiting(History.branches)
     diff_branch = _waiting(History.diff_branch)

@@ -53,11 +53,17 @@ class Kept(Generic[T]):
             await self._leave.wait()
 
     def close(self) -> None:
-        """Leave the context, if that was not done before; raises what leaving it does."""
+        """Leave the context, if that was not done before, and return once it is left, whoever began that.
+
+        Raises: what leaving it does, in the thread that began it.
+        """
         if not self._is_closed:
-            self._is_closed = True
             self._thread.wait(self._close)
 
     async def _close(self) -> None:
+        is_first = not self._leave.is_set()
         self._leave.set()
-        await self._task
+        await asyncio.wait((self._task,))  # not the task itself: who gives up waiting does not break it off
+        self._is_closed = True
+        if is_first:
+            await self._task

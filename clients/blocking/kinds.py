@@ -102,3 +102,13 @@ class BlockingLocal(BlockingTier[S]):
         """
         moved: Moved = self._wait("promote", room, merge=merge, timeout=timeout)
         return moved
+
+    def erase(self, timeout: float | None = None) -> None:
+        """Remove all of this from the disk for good: the state, its versions, and what was kept aside of it.
+
+        Args:
+            timeout: for how many seconds to wait; as long as it takes if None.
+
+        Raises: what `LocalState.erase` does; TimeoutError.
+        """
+        self._wait("erase", timeout=timeout)

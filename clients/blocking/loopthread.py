@@ -137,6 +137,12 @@ class LoopThread:
         if turn is not None:
             turn.end()
 
+    def abandon(self) -> None:
+        """Refuse all calls from now on, in a process that was forked off and has not got this thread."""
+        self._ended = True
+        for turn in self._turns.values():
+            turn.abandon()
+
     def close(self) -> None:
         """End the loop and the thread; what waits for an answer gets the error of a closed client."""
         self.post(lambda: self._stop.set())

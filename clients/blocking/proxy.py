@@ -72,7 +72,7 @@ class Proxies:
         if isinstance(value, (Field, State)):
             return self.proxy(value)
         if isinstance(value, (KeysView, ValuesView, ItemsView)):
-            return _snapshot(value)
+            return self._snapshot(value)
         if isinstance(value, Iterator):
             return iter([self.wrapped(item) for item in value])
         if isawaitable(value) or isinstance(value, AsyncIterator):
@@ -80,6 +80,14 @@ class Proxies:
         if isroutine(value) or isinstance(value, partial):
             return self.caller(value)
         return self.proxy(value) if _belongs_to_the_loop(value) else value
+
+    def _snapshot(self, view: KeysView[Any] | ValuesView[Any] | ItemsView[Any, Any]) -> Any:
+        """Return a view of a mapping as it is now."""
+        if isinstance(view, KeysView):
+            return dict.fromkeys(view).keys()
+        if isinstance(view, ValuesView):
+            return {number: self.wrapped(value) for number, value in enumerate(view)}.values()
+        return {key: self.wrapped(value) for key, value in view}.items()
 
     def unwrapped(self, value: Any) -> Any:
         """Return what the loop's thread gets of a value: of a proxy the thing itself, of an iterator what it yields."""
@@ -258,14 +266,6 @@ def _method(proxies: Proxies, target: Any, name: str, method: Any) -> Callable[.
 
 def _called(target: Any, name: str, /, *arguments: Any, **named: Any) -> Any:
     return getattr(target, name)(*arguments, **named)
-
-
-def _snapshot(view: Any) -> Any:
-    """Return a view of a mapping as it is now."""
-    mapping = dict(view._mapping.items())
-    if isinstance(view, KeysView):
-        return mapping.keys()
-    return mapping.values() if isinstance(view, ValuesView) else mapping.items()
 
 
 def _belongs_to_the_loop(value: Any) -> bool:

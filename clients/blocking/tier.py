@@ -1,5 +1,6 @@
 """A tier for threads that wait: typed state, also as a mapping of dotted keys."""
 
+import threading
 import weakref
 from collections.abc import Awaitable, Callable, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ from comity.crdt_types.document.changes import Kind
 from comity.crdt_types.replication import Replication, Status
 from comity.crdt_types.types.field import Field
 
+from ..decisions import ATTEMPTS, NotBefore
 from ..tiers.reading import WithHistory
 from ..tiers.tier import HISTORY, Tier
 from .callbacks import OnError
@@ -43,6 +45,8 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
         self._opened = opened
         self._histories: Opened[BlockingPast] = Opened()
         self._streams: weakref.WeakSet[BlockingChanges] = weakref.WeakSet()
+        self._streams_lock = threading.Lock()
+        self._is_closing = False
         kept.open(self._enter)
 
     _tier: Tier[S]
@@ -70,11 +74,14 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
         Raises: ComityError, if the server refused the room for good.
         """
         self._thread.check_may_wait()
-        self._opened.discard(self)
-        for stream in list(self._streams):
+        with self._streams_lock:
+            self._is_closing = True
+            streams = list(self._streams)
+        for stream in streams:
             stream.end()
         self._histories.close()
         self._kept.close()
+        self._opened.discard(self)  # not before, or the client could be closed while this is under way
 
     # Where it stands --------------------------------------------------------------------------------------------
 
@@ -247,7 +254,8 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
         edit: Callable[[S], R],
         *,
         reads: Iterable[str | Field | tuple[Field, str]] = (),
-        not_before: int | None = None,
+        not_before: NotBefore = None,
+        attempts: int = ATTEMPTS,
         timeout: float | None = None,
     ) -> R:
         """Make an edit that holds only if nothing it relies on has changed; the server decides.
@@ -255,13 +263,16 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
         Args:
             edit: called with the state in the loop's thread, perhaps several times; it may not wait.
             reads: the keys or fields that it relies on, besides those that it writes; of a map also one key.
-            not_before: milliseconds since 1970; the server refuses it while its clock is before that.
+            not_before: milliseconds since 1970; the server refuses it while its clock is before that. Or a function
+                that tells it once the edit was made.
+            attempts: how often it is tried while others are faster.
             timeout: for how many seconds to wait; as long as it takes if None. The edit may have been made then.
 
         Raises: PreconditionError, if it is refused; NotConnectedError, if the server is not there.
         """
         relied = [self._proxies.unwrapped(read) for read in reads]
-        result: R = self._wait("decide", edit, reads=relied, not_before=not_before, timeout=timeout)
+        named = {"reads": relied, "not_before": not_before, "attempts": attempts}
+        result: R = self._wait("decide", edit, timeout=timeout, **named)
         return result
 
     # Waiting ----------------------------------------------------------------------------------------------------
@@ -320,7 +331,11 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
             return lambda: self._thread.post(stop)
 
         stream = BlockingChanges(timeout, subscribe)
-        self._streams.add(stream)
+        with self._streams_lock:
+            self._streams.add(stream)
+            is_closing = self._is_closing
+        if is_closing:
+            stream.end()
         return stream
 
     def subscribe(

@@ -61,6 +61,10 @@ class Turn:
         """Let the loop go on; a context that was not left is left with an error."""
         self._calls.put(None)
 
+    def abandon(self) -> None:
+        """Refuse all calls from now on: there is nobody who would serve them."""
+        self._is_over = True
+
     def _ask(self, function: Callable[..., Any], *arguments: Any) -> Any:
         call = Call(function, *arguments)
         self.take(call)

@@ -26,13 +26,22 @@ class Moments:
         self._line: Final = line
         self._source: Final = source
 
-    async def version(self, when: Moment, *, before: bool = False) -> int:
-        """Return the version that is meant, or, of a time, the last one before it."""
+    async def version(self, when: Moment) -> int:
+        """Return the version that is meant."""
         if isinstance(when, str):
             return await self._named(when)
-        if isinstance(when, datetime):
-            return await self._source.version_at(milliseconds(when) - before)
-        return when
+        return await self._at(when) if isinstance(when, datetime) else when
+
+    async def _at(self, when: datetime) -> int:
+        """Return the last version at a time. What came before the oldest that is kept is not nothing: nobody knows."""
+        version, span = await self._source.version_at(milliseconds(when)), await self._source.span()
+        if version < span.first:
+            raise StaleVersionError(
+                f"what it was at {when} is not kept",
+                subject=self._line.subject,
+                remedy=f"ask for a version from {span.first} to {span.last}",
+            )
+        return version
 
     async def stretch(self, since: Moment | None, until: Moment | None) -> tuple[int, int]:
         """Return the version before the first one that is meant, and the last one.
@@ -42,9 +51,15 @@ class Moments:
             until: the last version, or the time up to which; the newest if None.
         """
         span = await self._source.span()
-        end = span.last if until is None else self._kept(await self.version(until), span, until)
-        start = span.first if since is None else self._kept(await self.version(since, before=True), span, since)
+        end = span.last if until is None else self._kept(await self._edge(until), span, until)
+        start = span.first if since is None else self._kept(await self._edge(since, before=True), span, since)
         return start, max(start, end)
+
+    async def _edge(self, when: Moment, *, before: bool = False) -> int:
+        """Return the version that is meant, or, of a time, the last one up to it, or before it."""
+        if isinstance(when, datetime):
+            return await self._source.version_at(milliseconds(when) - before)
+        return await self.version(when)
 
     async def checkpoints(self) -> list[Checkpoint]:
         """Return the room's checkpoints, the oldest version first."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import pycrdt
 
 from comity.crdt_types.document.clock import wall_ms
-from comity.crdt_types.errors import InvalidValueError, NameTakenError, TooLargeError
+from comity.crdt_types.errors import InvalidValueError, NameTakenError, StaleVersionError, TooLargeError
 from comity.crdt_types.history.record import EMPTY
 from comity.crdt_types.history.timeline import Timeline
 from comity.crdt_types.update import EMPTY_UPDATE
@@ -60,6 +60,7 @@ async def promote(replica: VersionReplica, url: str, room: str, *, merge: bool =
     Raises:
         NameTakenError: the room was written to, and nothing is to be merged.
         TooLargeError: one version is larger than a message may be, or all of them are larger than a server takes.
+        StaleVersionError: some of the history went meanwhile: its time was over, or it was erased.
         ComityError: of another class, as the server or the network says; if the connection was lost at the end, the
             room may be there.
     """
@@ -114,7 +115,8 @@ class Outgoing:
         latest = next_rows[0][2] if next_rows else wall_ms()
         anchors = {each.number: min(each.at, latest) for each in named if each.number < span.first}
         if (await file.base(span.first)).state != EMPTY_UPDATE:
-            anchors[span.first] = latest
+            folded = await file.folded_at()
+            anchors[span.first] = latest if folded is None else min(folded, latest)
         return cls(agent, anchors, span.first, span.last, named)
 
     async def pages(self, replica: VersionReplica, limit: int) -> AsyncGenerator[_Page]:
@@ -124,7 +126,7 @@ class Outgoing:
             replica: the tier's replica.
             limit: the bytes that a page may have.
 
-        Raises: TooLargeError, if a version has more.
+        Raises: TooLargeError, if a version has more; StaleVersionError, if one of them went meanwhile.
         """
         page: _Page = []
         room = min(limit, PAGE_BYTES)
@@ -144,10 +146,12 @@ class Outgoing:
         yield page
 
     async def versions(self, replica: VersionReplica) -> AsyncGenerator[Made]:
-        """Yield the versions."""
+        """Yield the versions. Raises StaleVersionError, if one of them went meanwhile."""
         before, at = EMPTY.state, 0
         for number in sorted(self._anchors):
             async with replica.versions() as file:
+                if (await file.base(number)).version != number:
+                    raise _gone(replica, number)
                 state = await file.state(number)
             at = max(at, self._anchors[number])
             yield Made(pycrdt.get_update(state, pycrdt.get_state(before)), self._agent, at)
@@ -156,6 +160,8 @@ class Outgoing:
         while after < self._last:
             async with replica.versions() as file:
                 page = await file.records(after, self._last - after)
+            if not page or page[0].version != after + 1:
+                raise _gone(replica, after + 1)
             for record in page:
                 yield Made(record.update, record.author, record.at)
             after = page[-1].version
@@ -169,6 +175,14 @@ class Outgoing:
         if number <= self._first:
             return anchors.index(number) + 1
         return number - self._first + len(anchors)
+
+
+def _gone(replica: VersionReplica, number: int) -> StaleVersionError:
+    return StaleVersionError(
+        f"version {number} went while it was on its way",
+        subject=f"room {replica.room!r}",
+        remedy="promote it once more",
+    )
 
 
 # To this machine ------------------------------------------------------------------------------------------------
@@ -222,10 +236,11 @@ async def demote(
 
 
 async def _fetch(line: Line, source: RoomSource, local: str, directory: Path) -> Moved:
+    rows = await line.call("checkpoints")  # before the span: what is named later may lie beyond it
     span = await source.span()
     base = await source.base(span.first) if span.first else EMPTY
     named: list[tuple[Named, bytes | None]] = []
-    for name, number, kind, author, at, note in await line.call("checkpoints"):
+    for name, number, kind, author, at, note in rows:
         state = (await source.base(number)).state if number < span.first else None
         named.append((Named(name, number, kind, author, at, note), state))
     async with VersionFile(directory, local) as file:

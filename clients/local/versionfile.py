@@ -1,6 +1,7 @@
 """A file of a local tier: a replica's file in which every version of the document stays, and not the last one alone."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -16,7 +17,7 @@ from comity.crdt_types.errors import NameTakenError
 from comity.crdt_types.history.record import EMPTY, Base, Span, VersionRecord
 from comity.crdt_types.update import EMPTY_UPDATE
 
-from ..localfile import SCHEMA, VERSIONED, LocalFile, Restored
+from ..localfile import SCHEMA, VERSIONED, LocalFile, Restored, last_number
 
 # Versions in a page, like those of a server: some forty bytes each, and what they changed.
 PAGE: Final = 1000
@@ -44,6 +45,9 @@ DELETE FROM states WHERE number = ? AND number NOT IN (SELECT number FROM checkp
 AND number NOT IN (SELECT max(number) FROM states) AND number NOT IN (SELECT min(number) - 1 FROM versions)
 """
 
+
+# The key in meta of the time, in ms, of the state that the log begins with.
+_FOLDED: Final = "folded"
 
 Checkpoints = Iterable[tuple["Named", bytes | None]]
 
@@ -118,7 +122,8 @@ class VersionFile(LocalFile):
         base = await self.base(span.last)
         async with self._explained():
             rows = await self._rows("SELECT body FROM versions WHERE number > ? ORDER BY number", base.version)
-            ((self.last_at,),) = await self._rows("SELECT ifnull(max(at), 0) FROM versions")
+            ((last_at,),) = await self._rows("SELECT ifnull(max(at), 0) FROM versions")
+        self.last_at = max(last_at, await self.folded_at() or 0)
         return kept._replace(updates=[base.state, *(body for (body,) in rows)])
 
     async def record(
@@ -154,9 +159,31 @@ class VersionFile(LocalFile):
         for table in ("versions", "states", "checkpoints", "edits"):
             await self._db.execute(f"DELETE FROM {table}")
         await self._db.execute(_ADD_STATE, (last + 1, state))
+        await self._set(_FOLDED, wall_ms())
         self.anew.call()
         await self._insert_edits(edits)
         await self._set("number", number)
+
+    async def keep_aside(self, state: bytes, edits: list[tuple[int, Edit]]) -> Path:
+        """Write the versions, and after them a document and its unacknowledged edits, to a new file beside this one."""
+        aside = VersionFile(self.path.parent, "")
+        async with self._put_aside(aside):
+            await aside._go_on_with(state, edits)
+        return aside.path
+
+    async def _copy_to(self, path: Path) -> None:
+        async with self._explained():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))  # SQLite would let others read it
+            await self._db.execute("VACUUM INTO ?", (str(path),))
+
+    async def _go_on_with(self, state: bytes, edits: list[tuple[int, Edit]]) -> None:
+        """Make what a document has that the versions have not another version, of nobody in particular."""
+        before = await self.state((await self.span()).last)
+        rest = pycrdt.get_update(state, pycrdt.get_state(before))
+        is_new = compacted([before, rest]) != compacted([before])
+        async with self._explained():
+            await self._db.execute("DELETE FROM edits")
+        await self.record([Made(rest, "", wall_ms())] if is_new else [], edits, last_number(edits))
 
     async def fill(
         self,
@@ -193,6 +220,7 @@ class VersionFile(LocalFile):
         checkpoints: Checkpoints,
     ) -> int:
         count, at = 0, 0
+        kept = await super().restore()
         await self._execute("DELETE FROM states", ())
         if base.version:
             await self._execute(_ADD_STATE, base)
@@ -209,7 +237,9 @@ class VersionFile(LocalFile):
             whole = await self.state(checkpoint.number) if state is None else state
             await self._execute(_ADD_STATE, (checkpoint.number, whole))
         async with self._explained():
-            await self._set("number", 1)  # so that a server which this is backed up to is waited for
+            # So that a server which this is backed up to is waited for, whatever it had of one that was erased.
+            await self._set("number", kept.acknowledged + 1)
+            await self._set(_FOLDED, at or wall_ms())
             await self._db.commit()
         return count
 
@@ -227,11 +257,13 @@ class VersionFile(LocalFile):
         if self._history_ms is None:
             return
         end = await self.version_at(wall_ms() - self._history_ms)
-        if end == 0:
+        if end <= (await self.span()).first:
             return
         state = await self.state(end)
         async with self._explained():
             await self._db.execute(_ADD_STATE, (end, state))
+            ((at,),) = await self._rows("SELECT at FROM versions WHERE number = ?", end)
+            await self._set(_FOLDED, at)
             await self._db.execute("DELETE FROM versions WHERE number <= ?", (end,))
             await self._db.execute(
                 "DELETE FROM states WHERE number < ? AND number NOT IN (SELECT number FROM checkpoints)", (end,)
@@ -247,10 +279,18 @@ class VersionFile(LocalFile):
         return Span(last if first is None else first, last)
 
     async def version_at(self, at: int) -> int:
-        """Return the last version that was made at a moment or before, in ms since the Unix epoch; 0 if none was."""
+        """Return the last version that was made at a moment or before, in ms since the epoch; 0 if none is kept."""
         async with self._explained():
             ((number,),) = await self._rows("SELECT ifnull(max(number), 0) FROM versions WHERE at <= ?", at)
+        if not number and (folded := await self.folded_at()) is not None and folded <= at:
+            return (await self.span()).first
         return int(number)
+
+    async def folded_at(self) -> int | None:
+        """Return when the state was made that the log begins with, in ms since the Unix epoch; None if nobody knows."""
+        async with self._explained():
+            rows = await self._rows("SELECT value FROM meta WHERE key = ?", _FOLDED)
+        return int(rows[0][0]) if rows else None
 
     async def base(self, version: int) -> Base:
         """Return the nearest whole state at a version or before; `EMPTY` if there is none."""

@@ -119,6 +119,11 @@ class Timeline:
         """Return the version that is meant, or, of a moment, the last one before it."""
         span = await self._source.span()
         version = when if isinstance(when, int) else await self._source.version_at(milliseconds(when) - before)
+        if version < span.first and isinstance(when, datetime):
+            # Not the document before its first version: what it was then nobody knows.
+            if before:
+                return span.first
+            raise _not_kept(version, span)
         if not span.first <= version <= span.last and not await self._is_kept(version):
             raise _not_kept(version, span)
         return version

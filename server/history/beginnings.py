@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -9,6 +10,7 @@ import msgpack
 
 from comity.crdt_types.document.clock import MAX_AHEAD_MS
 from comity.crdt_types.errors import (
+    ComityError,
     EngineError,
     InvalidValueError,
     NameTakenError,
@@ -212,9 +214,15 @@ class Beginnings:
         # What comes before the versions says nothing without them; what comes after them is made up for, see `resume`.
         store = self._archive.store
         await self._archive.create(room, new_lineage())
-        with translated():
-            await store.note(room, ATTRIBUTE, _packed(begun, checkpoints))
-            await store.append(versions)
+        try:
+            with translated():
+                await store.note(room, ATTRIBUTE, _packed(begun, checkpoints))
+                await store.append(versions)
+        except ComityError:
+            with suppress(ComityError):  # a store that fails at this too is asked again by `resume`
+                # Or whatever somebody else writes there would pass for these versions, and get their names.
+                await self._finish(room, begun, checkpoints)
+            raise
         await self._name(room, begun, checkpoints)
 
     async def _name(self, room: str, begun: Begun, checkpoints: Iterable[Checkpoint]) -> None:

@@ -65,7 +65,7 @@ class Configuration:
         name = setting.name if isinstance(setting, Setting) else setting
         stored = setting.stored(value) if isinstance(setting, Setting) else value
         old = self._values.get(name)
-        if name in self._values and type(old) is type(stored) and old == stored:
+        if name in self._values and _is_same(old, stored):
             return
         with self._tier.transaction():
             self._values[name] = stored
@@ -99,3 +99,8 @@ class Configuration:
             )
 
         return self._tier.subscribe(told(values, callback), name="configuration.*")
+
+
+def _is_same(old: object, new: object) -> bool:
+    """Tell whether two stored values are the same, also inside: to ``==`` True is 1, and 1 is 1.0."""
+    return old == new and repr(old) == repr(new)

@@ -1,5 +1,6 @@
 """The error log of a system: the latest errors one by one, and all of them by what they have in common."""
 
+import logging
 import re
 import traceback
 from collections.abc import Generator, Iterator
@@ -10,11 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from comity.crdt_types.errors import ComityError
+
 from ...tiers.tier import Tier
 from .audit import Trail
 from .document import ErrorGroupState, SystemState
 from .rows import row_of
 from .values import ErrorGroup, ErrorRecord
+
+logger = logging.getLogger("comity")
 
 KEPT_ERRORS: Final = 1_000  # the latest: what somebody may still look through; the groups count all
 KEPT_FOR: Final = timedelta(days=30)  # a month: longer than it takes until an error of last week is asked about
@@ -73,11 +78,14 @@ class ErrorLog:
 
     @contextmanager
     def recording(self, part: str = "") -> Generator[None]:
-        """Record what the block raises, and let it go on."""
+        """Record what the block raises, and let it go on, also if it could not be recorded: that is logged."""
         try:
             yield
         except Exception as error:
-            self.record(error, part=part)
+            try:
+                self.record(error, part=part)
+            except ComityError:
+                logger.exception("an error could not be recorded")
             raise
 
     def _count(self, record: ErrorRecord) -> bool:

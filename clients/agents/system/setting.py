@@ -33,7 +33,11 @@ class Setting(Generic[T]):
 
     def stored(self, value: object) -> Any:
         """Return a value as it is stored; raises InvalidValueError if it does not fit."""
-        return self._adapter.dump_python(self._validated(value), mode="json")
+        validated = self._validated(value)
+        try:
+            return self._adapter.dump_python(validated, mode="json")
+        except ValueError as error:  # such as bytes that are no text
+            raise self._misfit(value, str(error)) from None
 
     def read(self, stored: object) -> T:
         """Return a stored value as the setting's type; the default, if it does not fit."""
@@ -46,11 +50,12 @@ class Setting(Generic[T]):
         try:
             return self._adapter.validate_python(value)
         except ValidationError as error:
-            raise InvalidValueError(
-                f"{value!r:.200} does not fit: {error.errors()[0]['msg']}",
-                subject=f"setting {self.name}",
-                remedy="nothing was written",
-            ) from None
+            raise self._misfit(value, error.errors()[0]["msg"]) from None
+
+    def _misfit(self, value: object, why: str) -> InvalidValueError:
+        return InvalidValueError(
+            f"{value!r:.200} does not fit: {why}", subject=f"setting {self.name}", remedy="nothing was written"
+        )
 
     def __repr__(self) -> str:
         return f"Setting({self.name!r}, {self.type!r}, default={self.default!r})"
