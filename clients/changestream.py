@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from comity.crdt_types import Change, StateDocument
-from comity.crdt_types.errors import TooSlowError
+from comity.crdt_types.errors import ComityError, TooSlowError
 
 MAX_BACKLOG: Final = 10_000  # changes; a few megabytes, and minutes of work for any reader that reads at all
 
@@ -27,7 +27,7 @@ class ChangeStream:
         self._backlog: deque[Change] = deque()
         self._wake = asyncio.Event()
         self.ended = False
-        self._overflowed = False
+        self._error: ComityError | None = None
         # Weak, so that an iterator that a `break` left behind does not collect changes for ever.
         weak = weakref.WeakMethod(self._put)
         self._stop = document.on_change(lambda change: (put := weak()) and put(change))
@@ -37,15 +37,22 @@ class ChangeStream:
         if self.ended or (change := self._convert(told)) is None:
             return
         if len(self._backlog) >= MAX_BACKLOG:
-            self._overflowed = True
             self._backlog.clear()
-            self.end()
+            self.end(
+                TooSlowError(
+                    f"the reader fell {MAX_BACKLOG} changes behind",
+                    subject="changes()",
+                    remedy="read the state anew and iterate again, doing less in the loop",
+                )
+            )
         else:
             self._backlog.append(change)
         self._wake.set()
 
-    def end(self) -> None:
-        """End the iteration after what was collected."""
+    def end(self, error: ComityError | None = None) -> None:
+        """End the iteration after what was collected, with an error if there is one."""
+        if not self.ended:
+            self._error = error
         self.ended = True
         self._stop()
         self._wake.set()
@@ -55,13 +62,9 @@ class ChangeStream:
 
     async def __anext__(self) -> Change:
         while not self._backlog:
-            if self._overflowed:
-                self._overflowed = False
-                raise TooSlowError(
-                    f"the reader fell {MAX_BACKLOG} changes behind",
-                    subject="changes()",
-                    remedy="read the state anew and iterate again, doing less in the loop",
-                )
+            if self._error is not None:
+                error, self._error = self._error, None
+                raise error
             if self.ended:
                 raise StopAsyncIteration
             self._wake.clear()

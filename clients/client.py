@@ -253,6 +253,8 @@ class Client:
             on_error: as for `Tier.subscribe`; called for each tier.
 
         Returns: how to stop it. It ends with the client, too.
+
+        Raises: InvalidValueError, if the callback cannot be called, or there is no such kind of tier or field.
         """
         watch = Watch(callback, tier, name, kind, author, on_error)
         self._watches[watch] = None

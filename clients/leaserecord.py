@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 
 from comity.crdt_types import Map
-from comity.crdt_types.errors import LeaseHeldError, PreconditionError
+from comity.crdt_types.errors import InvalidValueError, LeaseHeldError, PreconditionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,9 @@ class LeaseTable:
     def take(self, name: str, holder: str, now: int, ttl: timedelta, *, tentative: bool = False) -> LeaseRecord:
         """Write that an agent holds a name from a moment on, in ms since the Unix epoch.
 
-        Raises: LeaseHeldError, if somebody holds it.
+        Raises: LeaseHeldError, if somebody holds it; InvalidValueError, if the time to live is none.
         """
+        check_ttl(name, ttl)
         held = self.held(name, now)
         if held is not None:
             raise held_error(name, held, now)
@@ -103,6 +104,12 @@ class LeaseTable:
         record = self.current(name)
         if record is not None and record.id:
             self._field[name] = replace(record, token=record.token + 1, id="", until=0, tentative=False)
+
+
+def check_ttl(name: str, ttl: Any) -> None:
+    """Raise InvalidValueError, if that is no time to live."""
+    if not isinstance(ttl, timedelta) or ttl < timedelta(milliseconds=1):
+        raise InvalidValueError(f"{ttl!r} is no time to live", subject=f"lease {name!r}", remedy="give a timedelta")
 
 
 def milliseconds(ttl: timedelta) -> int:

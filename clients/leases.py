@@ -9,20 +9,19 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from comity.crdt_types import Commit, Map, State
 from comity.crdt_types.document.listeners import Callbacks
 from comity.crdt_types.errors import (
     ComityError,
-    InvalidValueError,
     LeaseHeldError,
     NotConnectedError,
     PreconditionError,
     SchemaError,
 )
 
-from .leaserecord import LeaseRecord, LeaseTable, held_error, milliseconds
+from .leaserecord import LeaseRecord, LeaseTable, check_ttl, held_error, milliseconds
 from .replica import Replica
 
 __all__ = ["Lease", "LeaseRecord", "Leases"]
@@ -181,7 +180,7 @@ class Leases:
             NotConnectedError: if the server is not there, and the lease is not tentative.
             ConnectionFailedError: if the connection was lost meanwhile; it may be held then until it expires.
         """
-        _check_ttl(name, ttl)
+        check_ttl(name, ttl)
         began = time.monotonic()
         try:
             record = await self._acquire(name, ttl)
@@ -328,8 +327,3 @@ class Leases:
         if not self._held and self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
-
-
-def _check_ttl(name: str, ttl: Any) -> None:
-    if not isinstance(ttl, timedelta) or ttl < timedelta(milliseconds=1):
-        raise InvalidValueError(f"{ttl!r} is no time to live", subject=f"lease {name!r}", remedy="give a timedelta")

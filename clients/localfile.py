@@ -106,9 +106,9 @@ class LocalFile:
             self._stack.callback(fcntl.flock, handle, fcntl.LOCK_UN)
         except BlockingIOError:
             raise StorageError(
-                "another process has this replica open",
+                "another process has this replica open, or this one has it twice",
                 subject=str(self.path),
-                remedy="give every process a directory of its own",
+                remedy="give every process a directory of its own, and open it once in each",
             ) from None
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import pycrdt
 
 from comity.crdt_types import Change, Commit
+from comity.crdt_types.document.listeners import Callbacks
 from comity.crdt_types.errors import (
     ComityError,
     ConnectionFailedError,
@@ -59,6 +60,8 @@ class Replica(Descent):
         self._unreachable = asyncio.Event()  # the last attempt to connect failed
         self._may_write = True
         self._streams: weakref.WeakSet[ChangeStream] = weakref.WeakSet()
+        self._refused: ComityError | None = None  # why the server will not have this replica any more
+        self._refusals = Callbacks()
         self._stack = AsyncExitStack()
 
     # Lifetime ---------------------------------------------------------------------------------------------------
@@ -183,10 +186,26 @@ class Replica(Descent):
         """Iterate over the typed changes from this call on, each converted, or left out as None.
 
         It ends when the replica is closed.
+
+        Raises: ComityError, in the iteration, if the server refused the replica for good, or the room was erased.
         """
         stream = ChangeStream(self.document, convert)
+        if self._refused is not None or self.document.is_closed:
+            stream.end(self._refused)
         self._streams.add(stream)
         return stream
+
+    def on_refused(self, listener: Callable[[ComityError], object]) -> Callable[[], None]:
+        """Call a listener if the server will not have this replica any more, at once if so; returns how to stop it."""
+        if self._refused is not None:
+            listener(self._refused)
+        return self._refusals.add(listener)
+
+    def _end_changes(self, error: ComityError) -> None:
+        self._refused = error
+        for stream in list(self._streams):
+            stream.end(error)
+        self._refusals.call(error)
 
     @contextmanager
     def offline(self) -> Generator[None]:
@@ -231,6 +250,7 @@ class Replica(Descent):
                         await self._forget(error)
                     else:
                         logger.error("room %s: the server refused: %s", self.room, error)
+                    self._end_changes(error)
                     raise
                 logger.info("room %s: offline: %s", self.room, error)
             if self._was_live:

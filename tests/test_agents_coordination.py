@@ -87,6 +87,33 @@ async def test_quota_that_is_used_up_says_when_there_is_more(tmp_path: Path) -> 
         assert (await ben.acquire("openai", {"tokens": 10}, max_wait=0)).amounts == {"tokens": 10}
 
 
+async def test_request_waits_no_longer_than_asked_behind_another_of_its_agent(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        ana.limit("openai", "tokens", 10, per=timedelta(seconds=1))
+        await ana.acquire("openai", {"tokens": 10})
+        patient = asyncio.create_task(ana.acquire("openai", {"tokens": 10}, max_wait=60))
+        await asyncio.sleep(0)  # it asks first
+        with pytest.raises(errors.TooFastError):
+            async with asyncio.timeout(0.8):
+                await ana.acquire("openai", {"tokens": 1}, max_wait=0.05)
+        patient.cancel()
+
+
+async def test_numbers_and_ways_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
+        ana.limit("openai", "tokens", 10, per=HOUR)
+        for refused in (
+            lambda: ana.limit("openai", "tokens", 1.5, per=HOUR),  # type: ignore[arg-type]
+            lambda: ana.limit("openai", "tokens", 10, per=60),  # type: ignore[arg-type]
+            lambda: ApiCoordinator(ana.tier, offline="sharing"),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(errors.InvalidValueError):
+                refused()
+        with pytest.raises(errors.InvalidValueError):
+            await ana.acquire("openai", {"tokens": 1.5})  # type: ignore[dict-item]
+        assert ana.quota("openai", "tokens").limit.capacity == 10
+
+
 async def test_quotas_are_taken_all_or_none(tmp_path: Path) -> None:
     async with in_process_server(tmp_path) as server, coordinators(server, "ana") as (ana,):
         ana.limit("openai", "tokens", 100, per=HOUR)

@@ -273,3 +273,17 @@ async def test_project_claim_next_passes_over_open_tasks_that_somebody_holds() -
         claim = await ben.claim_next()
         assert claim is not None
         assert claim.task == other
+
+
+async def test_project_statuses_are_taken_as_text_and_unknown_ones_refused() -> None:
+    async with agents("ana") as (ana,):
+        ana.activate(ana.add_project("Reef", id="p1"))
+        ana.add_task("Dive", id="t1")
+        assert [task.id for task in ana.tasks(status="open")] == ["t1"]
+        assert [task.id for task in ana.tasks(status=["done", TaskStatus.OPEN])] == ["t1"]
+        assert [project.id for project in ana.projects(status="active")] == ["p1"]
+        with pytest.raises(InvalidValueError):
+            ana.tasks(status="finished")
+        with pytest.raises(InvalidValueError):
+            await ana.claim("t1", ttl=timedelta(0))
+        assert ana.tasks()[0].status is TaskStatus.OPEN

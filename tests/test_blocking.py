@@ -28,7 +28,14 @@ from comity.clients.local.replica import LocalReplica
 from comity.clients.tiers.local import LocalState
 from comity.clients.tiers.session import SessionState
 from comity.clients.tiers.tier import PersistentState, SharedState
-from comity.crdt_types.errors import NotConnectedError, PreconditionError, StateError, TransactionError
+from comity.crdt_types.errors import (
+    ErasedError,
+    InvalidValueError,
+    NotConnectedError,
+    PreconditionError,
+    StateError,
+    TransactionError,
+)
 from tests.support.optional import ROOT
 from tests.support.server import in_process_server
 
@@ -556,3 +563,26 @@ def test_blocking_local_state_is_promoted_with_its_history(served: Served, tmp_p
         with client.local("again", Board) as again, client.shared("promoted", Board) as promoted:
             promoted.synced(timeout=10)
             assert again["goal"] == promoted["goal"] == "forget"
+
+
+def test_blocking_loop_over_changes_ends_with_the_session(ana: BlockingClient) -> None:
+    with ana.session("short", Board, ttl=timedelta(seconds=1)) as call:
+        changes = call.changes(timeout=30)
+        call.state.goal.set("a secret")
+        with pytest.raises(ErasedError):
+            list(changes)
+        with pytest.raises(ErasedError):
+            next(call.changes(timeout=30))
+
+
+def test_blocking_client_takes_what_to_call_for_a_callback_that_is_too_slow(ana: BlockingClient) -> None:
+    heard: SimpleQueue[Any] = SimpleQueue()
+    stop = ana.subscribe(
+        lambda change, _tier: heard.put(change), tier="shared", on_error=lambda error: heard.put(error)
+    )
+    with ana.shared("heard", Board) as board:
+        board["goal"] = "x"
+        assert heard.get(timeout=30).new == "x"
+    stop()
+    with pytest.raises(InvalidValueError):
+        ana.subscribe(print, tier="sharde")

@@ -17,7 +17,7 @@ from comity.clients.outstanding import Outstanding
 from comity.crdt_types import Change, Commit, StateDocument
 from comity.crdt_types.awareness import TIMEOUT, Awareness
 from comity.crdt_types.document.edits import Edit
-from comity.crdt_types.errors import ConnectionFailedError, ForbiddenError, InvalidValueError, TooSlowError
+from comity.crdt_types.errors import ConnectionFailedError, ErasedError, ForbiddenError, InvalidValueError, TooSlowError
 from comity.crdt_types.wire import Presence
 
 
@@ -98,6 +98,19 @@ async def test_changestream_tells_a_reader_that_fell_behind() -> None:
         for number in range(MAX_BACKLOG + 1):
             document.append_item("log", number)
     with pytest.raises(TooSlowError):
+        await anext(stream)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stream)
+
+
+async def test_changestream_ends_with_the_error_that_it_is_given() -> None:
+    document = StateDocument(agent="a")
+    stream = ChangeStream(document, same)
+    document.set_register("goal", "after")
+    stream.end(ErasedError("gone"))
+    stream.end()
+    assert (await anext(stream)).new == "after"
+    with pytest.raises(ErasedError):
         await anext(stream)
     with pytest.raises(StopAsyncIteration):
         await anext(stream)

@@ -608,3 +608,13 @@ def test_frozen_map_refuses_every_way_to_change_it() -> None:
         with pytest.raises(TypeError, match="does not change"):
             getattr(frozen, name)()
     assert frozen == {"a": 1}
+
+
+def test_message_of_what_is_no_content_is_refused() -> None:
+    call = manager()
+    for refused in (5, b"text", {"type": "text"}):
+        with pytest.raises(InvalidValueError):
+            call.add_message(Role.USER, refused)  # type: ignore[arg-type]
+    with pytest.raises(InvalidValueError):
+        call.add_message(Role.USER, "hello", audio=b"pcm")  # type: ignore[arg-type]
+    assert call.state.messages == ()

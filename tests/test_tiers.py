@@ -91,6 +91,39 @@ async def test_key_that_cannot_be_is_refused_and_nothing_is_written(key: str) ->
     assert board.state.document.state_vector() == before
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("steps", "x"), ("tasks", ["x"]), ("notes", "abc"), ("tags", "abc"), ("tags", 5), ("lead", 5), (5, "x")],
+)
+async def test_value_of_another_shape_is_refused_and_nothing_is_written(key: Any, value: Any) -> None:
+    board = tier()
+    board.update({"steps.survey": "doing", "tasks.t1.title": "Dive", "tags": ["urgent"]})
+    held = dict(board)
+    with pytest.raises(errors.InvalidValueError):
+        board[key] = value
+    assert dict(board) == held
+
+
+async def test_arguments_that_would_do_nothing_are_refused() -> None:
+    board, client = tier(), comity.connect(NOBODY)
+    for refused in (
+        lambda: board.get_many("goal"),
+        lambda: board.subscribe(print, kind="maps"),  # type: ignore[arg-type]
+        lambda: board.subscribe(None),  # type: ignore[arg-type]
+        lambda: board.on_update("print"),  # type: ignore[arg-type]
+        lambda: client.subscribe(print, tier="sharde"),
+        lambda: client.subscribe(None),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(errors.InvalidValueError):
+            refused()
+    with pytest.raises(errors.InvalidValueError):
+        await board.decide(lambda state: state.goal.set("x"), reads="goal")
+    with pytest.raises(errors.InvalidValueError):
+        await board.get_with_history("goal", limit=-1)
+    with pytest.raises(errors.InvalidValueError):
+        client.session("call", ttl=30)  # type: ignore[call-overload]
+
+
 async def test_keys_are_read_by_pattern_and_predicate() -> None:
     board = tier()
     board.update({"tasks.t1.title": "Dive", "tasks.t2.title": "Survey", "steps.t1": "doing", "goal": "reef"})
@@ -432,3 +465,9 @@ async def test_transaction_is_one_update_to_callbacks() -> None:
 async def test_whole_name_of_a_room_is_taken_as_it_is() -> None:
     async with comity.connect(NOBODY).shared("shared/board") as board:
         assert board.room == "shared/board"
+
+
+async def test_changes_of_a_tier_that_ended_are_none() -> None:
+    async with comity.connect(NOBODY).shared("board") as board:
+        pass
+    assert [change async for change in board.changes()] == []

@@ -246,3 +246,18 @@ async def test_a_session_of_somebody_who_may_only_read_says_when_it_ends_and_cha
         assert "stays as it is" in caplog.text
         with pytest.raises(ForbiddenError):
             await call.renew()
+
+
+async def test_loop_over_changes_ends_with_the_session(tmp_path: Path) -> None:
+    async with clients(tmp_path) as (_server, _store, one, _two), one.session("call-42", Call, ttl=SHORT) as call:
+        changes = call.changes()
+        call.state.topic.set("a secret")
+
+        async def read() -> None:
+            async for _change in changes:
+                pass
+
+        with pytest.raises(ErasedError):
+            await asyncio.wait_for(read(), DEADLINE)
+        with pytest.raises(ErasedError):
+            await anext(call.changes())

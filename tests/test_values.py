@@ -1,6 +1,7 @@
 """Values: what fields accept, how it is stored, and how it is read back, be it sound or not."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
@@ -19,6 +20,7 @@ from comity.crdt_types.document.values import Codec, canonical, pack, unpack
 from comity.crdt_types.errors import InvalidValueError, SchemaError
 from tests.support.invariants import check
 
+NAMES = st.text().filter(lambda name: name != "__proto__")  # which is refused
 PLAIN: st.SearchStrategy[Any] = st.recursive(
     st.one_of(
         st.none(),
@@ -28,7 +30,7 @@ PLAIN: st.SearchStrategy[Any] = st.recursive(
         st.text(),
         st.binary(),
     ),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
     max_leaves=10,
 )
 
@@ -321,3 +323,27 @@ def test_enum_of_strings_takes_nothing_that_is_not_one_of_its_members(stored: An
 
 def test_enum_of_strings_with_a_validator_of_its_own_is_validated_by_it() -> None:
     assert Codec(Shouted, "shouted").read("loud") is Shouted.LOUD
+
+
+@dataclass(frozen=True)
+class Point:
+    x: int
+
+
+class Points(State):
+    points: Map[Point]
+    task: Register[Task]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("x", ["far", None, 1.5])
+def test_object_whose_fields_do_not_fit_is_refused_and_what_was_there_stays(x: Any) -> None:
+    held = Points(StateDocument())
+    held.points["a"] = Point(1)
+    held.task.set(Task(title="Dive"))
+    with pytest.raises(InvalidValueError):
+        held.points["a"] = Point(x)
+    with pytest.raises(InvalidValueError):
+        held.task.set(Task.model_construct(title=None))
+    assert held.points["a"] == Point(1)
+    assert held.task.value == Task(title="Dive")

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from comity.crdt_types.errors import InvalidValueError, TooSlowError
 
+from ..tiers.subscription import check_callback
+
 logger = logging.getLogger("comity")
 
 MAX_BACKLOG: Final = 10_000  # calls of one callback that wait; as many as a change stream keeps, for the same reasons
@@ -66,8 +68,9 @@ class Callbacks:
     ) -> tuple[Callable[..., None], Mailbox]:
         """Return what to call in any thread so that a function is called in this one, and its mailbox.
 
-        Raises: InvalidValueError, if it is an asynchronous function.
+        Raises: InvalidValueError, if it is an asynchronous function, or none at all.
         """
+        check_callback(function)
         if iscoroutinefunction(function):
             raise InvalidValueError(
                 f"{function!r} is asynchronous",

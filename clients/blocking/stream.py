@@ -6,7 +6,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from comity.crdt_types import Change
-from comity.crdt_types.errors import TooSlowError
+from comity.crdt_types.errors import ComityError, TooSlowError
 
 MAX_BACKLOG: Final = 10_000  # changes; as many as the asynchronous stream keeps, for the same reasons
 
@@ -21,11 +21,12 @@ class BlockingChanges(Iterator[Change]):
 
     Args:
         timeout: for how many seconds to wait for a change; as long as it takes if None.
-        subscribe: calls a function with every change, in the loop's thread; returns how to stop it, in any.
+        subscribe: calls a function with every change, and with the error that ends them, in the loop's thread; returns
+            how to stop it, in any.
     """
 
     def __init__(
-        self, timeout: float | None, subscribe: Callable[[Callable[[Change], object]], Callable[[], None]]
+        self, timeout: float | None, subscribe: Callable[[Callable[[Change | ComityError], object]], Callable[[], None]]
     ) -> None:
         self.timeout = timeout
         self._backlog = _Backlog()
@@ -38,7 +39,7 @@ class BlockingChanges(Iterator[Change]):
             change = self._backlog.queue.get(timeout=self.timeout)
         except Empty:
             raise StopIteration from None
-        if isinstance(change, TooSlowError):
+        if isinstance(change, ComityError):
             self._backlog.queue.put(_END)
             raise change
         if change is None:
@@ -56,10 +57,10 @@ class _Backlog:
     """The changes that were not read yet; it does not keep its iterator alive."""
 
     def __init__(self) -> None:
-        self.queue: SimpleQueue[Change | TooSlowError | None] = SimpleQueue()
+        self.queue: SimpleQueue[Change | ComityError | None] = SimpleQueue()
         self._overflowed = False
 
-    def put(self, change: Change) -> None:
+    def put(self, change: Change | ComityError) -> None:
         if self._overflowed:
             return
         if self.queue.qsize() < MAX_BACKLOG:

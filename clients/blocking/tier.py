@@ -8,12 +8,13 @@ from typing import Any, Generic, Self, TypeVar
 
 from comity.crdt_types import Change, State
 from comity.crdt_types.document.changes import Kind
+from comity.crdt_types.errors import ComityError
 from comity.crdt_types.replication import Replication, Status
 from comity.crdt_types.types.field import Field
 
 from ..decisions import ATTEMPTS, NotBefore
 from ..tiers.reading import WithHistory
-from ..tiers.tier import HISTORY, Tier
+from ..tiers.tier import HISTORY, Tier, check_several
 from .callbacks import OnError
 from .history import BlockingPast
 from .kept import Kept
@@ -181,7 +182,7 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
         """Return the values under several keys, as far as there are any, in one call."""
-        return self._thread.call(self._tier.get_many, list(keys))
+        return self._thread.call(self._tier.get_many, keys if isinstance(keys, str) else list(keys))
 
     def match(self, pattern: str) -> dict[str, Any]:
         """Return what lies under keys that match a pattern, in one call; ``*`` stops at a dot, ``**`` does not."""
@@ -270,6 +271,7 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
 
         Raises: PreconditionError, if it is refused; NotConnectedError, if the server is not there.
         """
+        check_several(reads)
         relied = [self._proxies.unwrapped(read) for read in reads]
         named = {"reads": relied, "not_before": not_before, "attempts": attempts}
         result: R = self._wait("decide", edit, timeout=timeout, **named)
@@ -323,12 +325,18 @@ class BlockingTier(MutableMapping[str, Any], Generic[S]):
         Args:
             timeout: the iteration ends when nothing came for so many seconds; never if None.
 
-        Raises: TooSlowError, in the iteration, if the reader falls too far behind.
+        Raises: TooSlowError, in the iteration, if the reader falls too far behind; ComityError, if the server refused
+            the replica for good, or the room was erased.
         """
 
-        def subscribe(put: Callable[[Change], object]) -> Callable[[], None]:
-            stop = self._thread.call(self._tier.subscribe, put)
-            return lambda: self._thread.post(stop)
+        def subscribe(put: Callable[[Change | ComityError], object]) -> Callable[[], None]:
+            stops = [self._thread.call(each, put) for each in (self._tier.subscribe, self._tier.replica.on_refused)]
+
+            def stop() -> None:
+                for each in stops:
+                    self._thread.post(each)
+
+            return stop
 
         stream = BlockingChanges(timeout, subscribe)
         with self._streams_lock:

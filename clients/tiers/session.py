@@ -235,8 +235,10 @@ class SessionState(Tier[S]):
         self.replica.document.add_guard(refuse)
 
 
-def check_ttl(ttl: timedelta, room: str) -> None:
+def check_ttl(ttl: Any, room: str) -> None:
     """Raise InvalidValueError, if that is no time to live."""
+    if not isinstance(ttl, timedelta):
+        raise InvalidValueError(f"a time to live of {ttl!r}", subject=f"room {room!r}", remedy="give a timedelta")
     if not timedelta() < ttl < MAX_TTL:
         remedy = "give one above 0" if ttl < MAX_TTL else "give a shorter one"
         raise InvalidValueError(f"a time to live of {ttl}", subject=f"room {room!r}", remedy=remedy)

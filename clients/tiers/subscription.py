@@ -5,9 +5,10 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from comity.crdt_types.errors import TooSlowError
+from comity.crdt_types.document.changes import Kind
+from comity.crdt_types.errors import InvalidValueError, TooSlowError
 
 logger = logging.getLogger("comity")
 
@@ -17,6 +18,20 @@ CLOSE_TIMEOUT: Final = 1.0  # seconds that the end of a tier waits for coroutine
 OnError = Callable[[TooSlowError], object]
 
 
+def check_callback(callback: object) -> None:
+    """Raise InvalidValueError, if that cannot be called."""
+    if not callable(callback):
+        raise InvalidValueError(f"{callback!r:.200} cannot be called", subject="callback", remedy="give a function")
+
+
+def check_kind(kind: object) -> None:
+    """Raise InvalidValueError, if there is no such kind of field: nobody would ever be told anything."""
+    if kind is not None and kind not in get_args(Kind):
+        raise InvalidValueError(
+            f"no kind {kind!r}", subject="subscription", remedy=f"there are {', '.join(get_args(Kind))}"
+        )
+
+
 class Subscription:
     """One callback. What it raises is logged, and hurts nobody; what it waits for holds up nobody.
 
@@ -24,11 +39,14 @@ class Subscription:
         callback: a function, or one that returns something to await.
         tasks: where the task that awaits it is to be found while there is one: whoever holds these ends them.
         on_error: called if the callback fell so far behind that it is called no more.
+
+    Raises: InvalidValueError, if the callback cannot be called.
     """
 
     def __init__(
         self, callback: Callable[..., object], tasks: set[asyncio.Task[None]], on_error: OnError | None = None
     ) -> None:
+        check_callback(callback)
         self._callback = callback
         self._tasks = tasks
         self._on_error = on_error

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from comity.crdt_types import ABSENT, Change, State
 from comity.crdt_types.document.changes import Kind
-from comity.crdt_types.errors import PreconditionError
+from comity.crdt_types.errors import InvalidValueError, PreconditionError
 from comity.crdt_types.replication import Status
 from comity.crdt_types.types.field import Field
 
@@ -16,7 +16,7 @@ from ..history.past import Past
 from ..replica import Replica
 from .keys import Keys
 from .reading import WithHistory, changes_of, keys_of, version_of
-from .subscription import OnError, Subscription, finish
+from .subscription import OnError, Subscription, check_kind, finish
 from .typedkeys import refuse_text
 from .updates import OnUpdate, Updates
 
@@ -137,7 +137,11 @@ class Tier(MutableMapping[str, Any], Generic[S]):
         return self._keys.key_of(change)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the values under several keys, as far as there are any."""
+        """Return the values under several keys, as far as there are any.
+
+        Raises: InvalidValueError, if that is one key.
+        """
+        check_several(keys)
         return {key: value for key in keys if (value := self.get(key, ABSENT)) is not ABSENT}
 
     def match(self, pattern: str) -> dict[str, Any]:
@@ -163,8 +167,10 @@ class Tier(MutableMapping[str, Any], Generic[S]):
             key: the key.
             limit: how many versions at most; all that are kept if None.
 
-        Raises: InvalidValueError, if there cannot be such a key; what `history` raises.
+        Raises: InvalidValueError, if there cannot be such a key, or the limit is below 0; what `history` raises.
         """
+        if limit is not None and limit < 0:
+            raise InvalidValueError(f"{limit} versions", subject="limit", remedy="give 0 or more")
         path, cell = self._keys.spot(key)
         async with self.history() as past:
             entries = await changes_of(past, path, cell, limit)
@@ -200,7 +206,10 @@ class Tier(MutableMapping[str, Any], Generic[S]):
             kind: the kind of field, such as ``map``.
             author: who made the change.
             on_error: called with a TooSlowError if a coroutine fell so far behind that it is called no more.
+
+        Raises: InvalidValueError, if the callback cannot be called, or there is no such kind.
         """
+        check_kind(kind)
         subscription = Subscription(callback, self._tasks, on_error)
         matches = None if name is None else self._keys.matcher(name)
         keys = self._keys
@@ -300,6 +309,7 @@ class Tier(MutableMapping[str, Any], Generic[S]):
             NotConnectedError: if the server is not there.
             ConnectionFailedError: if the connection was lost meanwhile; it may have been made then.
         """
+        check_several(reads)
         relied = [self._relied(read) for read in reads]
         return await self.replica.decide(type(self.state), edit, reads=relied, not_before=not_before, attempts=attempts)
 
@@ -309,6 +319,12 @@ class Tier(MutableMapping[str, Any], Generic[S]):
         field, key = read if isinstance(read, tuple) else (read, None)
         refuse_text(field)
         return field.name, key
+
+
+def check_several(keys: object) -> None:
+    """Raise InvalidValueError, if keys are one text, whose characters nobody means."""
+    if isinstance(keys, str):
+        raise InvalidValueError(f"{keys!r} is one key", subject="keys", remedy=f"give a list: [{keys!r}]")
 
 
 class SharedState(Tier[S]):

@@ -78,6 +78,8 @@ class TypedKeys(Keys):
 
     def _place_to_write(self, key: str) -> Place:
         """Return what a key stands for; rows on the way are made. Raises InvalidValueError."""
+        if not isinstance(key, str):
+            raise InvalidValueError(f"{key!r} is no key", subject=type(self._state).__name__, remedy="give a string")
         found: Field | State = self._state
         names = parted(key)
         for at, name in enumerate(names):

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from comity.crdt_types import Change
 from comity.crdt_types.document.changes import Kind
+from comity.crdt_types.errors import InvalidValueError
 
-from .subscription import OnError
+from .subscription import OnError, check_callback, check_kind
 from .tier import Tier
+
+TIERS: Final = ("local", "shared", "session", "persistent")
 
 
 class Watch:
@@ -21,6 +24,8 @@ class Watch:
         kind: the kind of field.
         author: who made the change.
         on_error: called if the callback fell so far behind in one of the tiers that it is called no more for that.
+
+    Raises: InvalidValueError, if the callback cannot be called, or there is no such kind of tier or field.
     """
 
     def __init__(
@@ -32,6 +37,10 @@ class Watch:
         author: str | None,
         on_error: OnError | None = None,
     ) -> None:
+        check_callback(callback)
+        check_kind(kind)
+        if tier is not None and tier not in TIERS:
+            raise InvalidValueError(f"no tier {tier!r}", subject="subscription", remedy=f"there are {', '.join(TIERS)}")
         self._callback = callback
         self._tier = tier
         self._name = name

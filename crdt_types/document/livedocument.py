@@ -84,6 +84,11 @@ class LiveDocument:
         return self._staged is not None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it takes no edits and updates any more."""
+        return self._closed
+
+    @property
     def is_free(self) -> bool:
         """Whether edits can be made now: no transaction or observer of the Yjs document itself is under way."""
         return not (self._closed or self._busy or self._yjs.busy)

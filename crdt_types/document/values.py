@@ -169,17 +169,19 @@ class Codec:
             return value.value
         try:
             valid = self._validate(value)
+            if type(valid) in SCALARS:
+                return valid
+            if self._members and type(valid) is self.annotation:
+                return valid.value
+            # Objects are taken as they are, whatever is in their fields: what is stored is what must be readable.
+            plain = self._dump(valid, warnings=False)
+            self._validate(plain)
         except ValidationError as error:
             raise InvalidValueError(
                 f"{value!r} does not fit {_name(self.annotation)}: {_first(error)}",
                 subject=self.subject,
                 remedy="nothing was written",
             ) from None
-        if type(valid) in SCALARS:
-            return valid
-        if self._members and type(valid) is self.annotation:
-            return valid.value
-        plain = self._dump(valid)
         _check_portable(plain, self.subject, MAX_DEPTH)
         return plain
 

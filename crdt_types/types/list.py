@@ -10,6 +10,7 @@ from ..document.statedocument import StateDocument
 from ..errors import InvalidValueError
 from .field import ByValue, CellField
 from .resolution import Strategy
+from .shape import check_items
 
 T = TypeVar("T")
 
@@ -173,6 +174,7 @@ class List(ByValue, CellField, MutableSequence[T]):
 
     def assign(self, value: Iterable[T]) -> None:
         """Make these the items: what stands at both ends alike is left alone, the rest overwritten in place."""
+        check_items(value, self.name)
         wanted, ids = list(value), [key for _position, key in self._order.entries]
         start = self._alike(ids, wanted)
         end = self._alike(ids[start:][::-1], wanted[start:][::-1])

@@ -13,6 +13,7 @@ from ..document.statedocument import StateDocument
 from ..document.values import canonical
 from ..errors import InvalidValueError
 from .field import ByValue, Field, strangers
+from .shape import check_items
 
 T = TypeVar("T")
 
@@ -114,6 +115,7 @@ class Log(ByValue, Field, Sequence[T]):
 
         Raises: InvalidValueError, if that does not do, for a log is not rewritten; nothing is written then.
         """
+        check_items(value, self.name)
         wanted = list(value)
         held = list(map(self._stored, self))
         keys = list(map(self._stored, wanted))

@@ -9,6 +9,7 @@ from ..document.statedocument import StateDocument
 from ..errors import InvalidValueError
 from .field import CellField
 from .resolution import Strategy
+from .shape import check_mapping
 
 V = TypeVar("V")
 
@@ -90,6 +91,7 @@ class Map(CellField, MutableMapping[str, V]):
 
     def assign(self, value: Mapping[str, V]) -> None:
         """Make these the keys and values: others are deleted, equal ones left alone."""
+        check_mapping(value, self.name)
         with self.document.transaction():
             for key in [key for key in self._cells if key not in value]:
                 self.document.delete_cell(self.name, key)

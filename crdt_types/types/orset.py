@@ -9,6 +9,7 @@ from ..document.statedocument import StateDocument
 from ..document.values import canonical
 from ..errors import InvalidValueError
 from .field import CellField
+from .shape import check_items
 
 T = TypeVar("T")
 
@@ -76,6 +77,7 @@ class GSet(CellField, Set[T]):
         self.update(element for key, element in wanted.items() if key not in self._cells)
 
     def _keyed(self, elements: Iterable[T]) -> dict[bytes, T]:
+        check_items(elements, self.name)
         return {canonical(self._codec.checked(element)): element for element in elements}
 
     def typed_change(self, change: Change) -> Change:

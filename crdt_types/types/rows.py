@@ -14,6 +14,7 @@ from ..errors import InvalidValueError
 from .field import Field
 from .map import Map, check_key, is_text
 from .resolution import Strategy, last_writer
+from .shape import check_mapping
 
 
 class Row(Protocol):
@@ -188,6 +189,7 @@ class RowMap(Map[R]):
 
     def assign(self, value: Mapping[str, Any]) -> None:
         """Make these the rows: others are deleted, and in each only what differs is written."""
+        check_mapping(value, self.name)
         with self.document.transaction():
             for key in [key for key in self if key not in value]:
                 del self[key]

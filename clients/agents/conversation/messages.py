@@ -224,7 +224,13 @@ def role_of(role: Role | str) -> Role:
 
 
 def _frozen(content: str | Iterable[Mapping[str, Any]] | None) -> Content:
-    return content if content is None or isinstance(content, str) else tuple(map(freeze, content))
+    if content is None or isinstance(content, str):
+        return content
+    if isinstance(content, (bytes, Mapping)) or not isinstance(content, Iterable):
+        raise InvalidValueError(
+            f"content {content!r:.200}", subject="message", remedy="give a text, a list of parts, or None"
+        )
+    return tuple(map(freeze, content))
 
 
 def _chunks(data: bytes) -> int:
@@ -232,6 +238,8 @@ def _chunks(data: bytes) -> int:
 
 
 def _clip(audio: Recording) -> AudioClip:
+    if not isinstance(audio, Recording):
+        raise InvalidValueError(f"{type(audio).__name__} is no recording", subject="audio", remedy="give a Recording")
     return AudioClip(
         audio.mime, len(audio.data), _chunks(audio.data), audio.duration_ms, audio.sample_rate, audio.transcript
     )

@@ -31,6 +31,10 @@ class Limit:
     batch: int = 1
 
     def __post_init__(self) -> None:
+        if not all(type(number) is int for number in (self.capacity, self.per_ms, self.batch)):
+            raise InvalidValueError(
+                f"{self.capacity!r} in batches of {self.batch!r}", subject="quota", remedy="give whole numbers"
+            )
         if not 0 < self.capacity <= MAX_CAPACITY or not 0 <= self.per_ms <= MAX_PER_MS:
             raise InvalidValueError(
                 f"{self.capacity} in {self.per_ms} ms",

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, get_args
 
 from comity.crdt_types.errors import ComityError, InvalidValueError, NotConnectedError
 
@@ -44,6 +44,10 @@ class ApiCoordinator:
     def __init__(
         self, tier: Tier[ApiCoordination], *, offline: Offline = "refuse", breaker: int = health.BREAKER
     ) -> None:
+        if offline not in get_args(Offline):
+            raise InvalidValueError(
+                f"no way to grant offline {offline!r}", subject="offline", remedy=f"there are {get_args(Offline)}"
+            )
         self.tier: Final = tier
         self.state: Final = tier.state
         self.agent: Final = tier.replica.agent
@@ -94,6 +98,8 @@ class ApiCoordinator:
 
         Raises: InvalidValueError, if one of them makes no sense.
         """
+        if per is not None and not isinstance(per, timedelta):
+            raise InvalidValueError(f"{capacity} in {per!r}", subject=f"quota {quota!r}", remedy="give a timedelta")
         limit = Limit(capacity, 0 if per is None else round(per.total_seconds() * MS), batch)
         if per is not None and not limit.per_ms:
             raise InvalidValueError(

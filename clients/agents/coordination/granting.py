@@ -62,8 +62,7 @@ class Granting:
                 moment.
             max_wait: seconds.
 
-        Raises: TooFastError, if it would come too late; NotConnectedError; PreconditionError, if others were faster
-            all the time.
+        Raises: TooFastError, if it would come too late; NotConnectedError.
         """
         deadline = time.monotonic() + max_wait
         async with AsyncExitStack() as stack:
@@ -82,9 +81,9 @@ class Granting:
                     if error.retry_after is not None:
                         early += max(ceil(error.retry_after * MS), 1)
                         continue
-                    if time.monotonic() > deadline:
-                        raise
                     pause, quota = random.uniform(0, CONTENDED_SECONDS), ""
+                    if time.monotonic() + pause > deadline:
+                        raise too_fast(provider, Lacking("turn", pause)) from error
                 for turn in turns:
                     turn.free_at = time.monotonic() + pause
                 await self._rest(provider, quota, pause)

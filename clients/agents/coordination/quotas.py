@@ -80,7 +80,7 @@ def check_amounts(name: str, provider: Provider, amounts: Mapping[str, int]) -> 
         limit = None if quota is None else quota.limit.value
         if limit is None:
             raise InvalidValueError(f"no quota {wanted!r}", subject=subject, remedy="limit() it")
-        if not 0 < amount <= limit.capacity:
+        if type(amount) is not int or not 0 < amount <= limit.capacity:
             raise InvalidValueError(f"{amount} of {wanted}", subject=subject, remedy=f"take 1 to {limit.capacity}")
 
 

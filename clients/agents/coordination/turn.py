@@ -8,9 +8,9 @@ from typing import Final
 
 from .quotas import Lacking, too_fast
 
-# Whoever does not want to wait waits for so many seconds all the same while others of the same agent ask: each of them
+# Whoever does not want to wait waits for so long, in seconds, all the same while others of the same agent ask: each of them
 # takes milliseconds.
-ASKING_SECONDS: Final = 1.0
+ASKING_SECONDS: Final = 0.5
 
 
 class Turn:

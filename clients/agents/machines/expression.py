@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any, Final, Protocol
 
-from statemachine.spec_parser import build_expression, operator_mapping
-
 from comity.crdt_types.errors import InvalidValueError, SchemaError
+
+try:
+    from statemachine.spec_parser import build_expression, operator_mapping
+except ModuleNotFoundError as error:  # by its own name one would look for another library
+    raise ModuleNotFoundError("state machines need python-statemachine: install comity[machines]") from error
 
 MAX_EXPRESSION: Final = 1000  # characters; what is longer deserves a function with a name
 DATA: Final = "data"  # what comes before a name that the event brought

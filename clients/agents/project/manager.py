@@ -79,6 +79,7 @@ class ProjectManager(Planning):
             PreconditionError: if it is blocked, done or cancelled, its project is archived, or tasks that it depends
                 on are not done.
             StateError: if there is no such task.
+            InvalidValueError: if ``ttl`` is no time to live.
             NotConnectedError: if the server is not there, and the claim is not tentative.
         """
         began = time.monotonic()

@@ -1,7 +1,8 @@
 """Planning: projects, tasks and preferences, which merge whoever writes them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from comity.crdt_types import Map
@@ -14,6 +15,8 @@ from ...tiers.tier import Tier
 from ...tiers.updates import OnUpdate
 from .document import Issue, Project, ProjectContext, ProjectStatus, Task, TaskStatus
 from .views import UNDER_WAY, ProjectView, TaskView, project_view, task_view
+
+_Status = TypeVar("_Status", bound=StrEnum)
 
 
 class Planning:
@@ -64,11 +67,15 @@ class Planning:
         """Return a project as it is now. Raises StateError, if there is no such project."""
         return project_view(project, self._project(project))
 
-    def projects(self, *, status: ProjectStatus | None = None) -> list[ProjectView]:
-        """Return the projects, the oldest first; those of one status if that is given."""
+    def projects(self, *, status: ProjectStatus | str | None = None) -> list[ProjectView]:
+        """Return the projects, the oldest first; those of one status if that is given.
+
+        Raises: InvalidValueError, if there is no such status.
+        """
+        wanted = _statuses(ProjectStatus, status)
         found = [project_view(id, row) for id, row in self.state.projects.items()]
         found.sort(key=lambda view: (view.created_at, view.id))
-        return [view for view in found if status is None or view.status is status]
+        return [view for view in found if view.status in wanted]
 
     @property
     def active_projects(self) -> list[ProjectView]:
@@ -132,7 +139,7 @@ class Planning:
     def tasks(
         self,
         *,
-        status: TaskStatus | Iterable[TaskStatus] | None = None,
+        status: TaskStatus | str | Iterable[TaskStatus | str] | None = None,
         assignee: str | None = None,
         project: str | None = None,
     ) -> list[TaskView]:
@@ -142,8 +149,10 @@ class Planning:
             status: where they stand; one of several if several are given.
             assignee: the agent that does them, or did.
             project: the id of their project.
+
+        Raises: InvalidValueError, if there is no such status.
         """
-        wanted = frozenset(TaskStatus) if status is None else _statuses(status)
+        wanted = _statuses(TaskStatus, status)
         found = self._views(self.state, self.now())
         found.sort(key=lambda view: view.rank)
         return [
@@ -251,5 +260,11 @@ def no_task(id: str) -> StateError:
     return StateError("there is none", subject=f"task {id!r}", remedy="add it first")
 
 
-def _statuses(status: TaskStatus | Iterable[TaskStatus]) -> frozenset[TaskStatus]:
-    return frozenset((status,)) if isinstance(status, TaskStatus) else frozenset(status)
+def _statuses(kind: type[_Status], status: _Status | str | Iterable[_Status | str] | None) -> frozenset[_Status]:
+    """Return the statuses that are meant, all of a kind if that is None. Raises InvalidValueError."""
+    if status is None:
+        return frozenset(kind)
+    try:
+        return frozenset(map(kind, (status,) if isinstance(status, str) else status))
+    except ValueError as error:
+        raise InvalidValueError(str(error), subject="status", remedy=f"there are {', '.join(kind)}") from None
