@@ -8,8 +8,8 @@ from typing import Final
 
 from .quotas import Lacking, too_fast
 
-# Whoever does not want to wait waits for so long, in seconds, all the same while others of the same agent ask: each of them
-# takes milliseconds.
+# Whoever does not want to wait waits for so long all the same while others of the same agent ask: each of them takes
+# milliseconds.
 ASKING_SECONDS: Final = 0.5
 
 
