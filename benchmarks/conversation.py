@@ -10,12 +10,14 @@ Of the updates the best of several rounds counts, of what is opened the median.
 import argparse
 import asyncio
 import gc
+import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -44,6 +46,9 @@ TEXT: Final = "Could you tell me whether my flight to Denver is on time? "
 HEADINGS: Final = ("what", "target", "Comity", "frozen dataclass", "openai-agents SQLiteSession")
 BURST: Final = 100  # updates between two waits for the server
 ROOM: Final = "session/call"
+# What is searched is of the length of real conversations, and its words are as unequally frequent.
+STEMS: Final = TEXT.casefold().replace("?", "").split()
+WORDS: Final = (*(f"{stem}{ending}" for ending in ("", "ing", "ed", "able") for stem in STEMS), "certificate")
 
 
 class Scale(NamedTuple):
@@ -142,6 +147,7 @@ async def measured(scale: Scale) -> list[tuple[str, ...]]:
         lines += _long_conversation(scale, theirs)
         lines += [*await _opened(scale, Path(folder))]
     lines.append(_stream(scale))
+    lines += _searches(scale)
     return lines
 
 
@@ -302,6 +308,32 @@ async def _open(url: str, directory: Path | None, messages: int) -> float:
         taken = (time.perf_counter_ns() - began) / 1e6
         assert state.message_count == messages
     return taken
+
+
+def _searches(scale: Scale) -> Iterator[tuple[str, ...]]:
+    """Yield how long a search takes, the first one after the conversation was read included."""
+    manager, chance = _manager(), random.Random(7)
+    for at in range(scale.messages):
+        words = chance.choices(WORDS, [1 / rank for rank in range(1, len(WORDS) + 1)], k=45)
+        manager.add_message("user" if at % 2 == 0 else "assistant", " ".join(words))
+    texts = [str(message.content) for message in manager.state.messages]
+    for query in (WORDS[-1], WORDS[12], f"{WORDS[12]} {WORDS[-1]}"):
+        first = _milliseconds(partial(manager.search, query))
+        later = median(_milliseconds(partial(manager.search, query)) for _ in range(scale.opens))
+        found = len(manager.search(query, limit=None))
+        plain = median(_milliseconds(partial(_scanned, texts, query)) for _ in range(scale.opens))
+        yield (
+            f"search {scale.messages:,} messages of {sum(map(len, texts)):,} characters, {found:,} of which match",
+            "10 ms",
+            f"{first:.3g} ms, then {later:.3g} ms",
+            f"{plain:.3g} ms, unranked",
+            "",
+        )
+
+
+def _scanned(texts: list[str], query: str) -> list[str]:
+    words = query.casefold().split()
+    return [text for text in texts if all(word in text.casefold() for word in words)]
 
 
 def _stream(scale: Scale) -> tuple[str, ...]:
