@@ -14,7 +14,7 @@ from comity.crdt_types.document.entry import Entry
 from comity.crdt_types.document.path import child
 from comity.crdt_types.document.position import Positions
 from comity.crdt_types.document.values import canonical
-from comity.crdt_types.errors import StateError
+from comity.crdt_types.errors import StateError, TransactionError
 from comity.crdt_types.precondition import Cell, Precondition
 from comity.crdt_types.structs import Deletion, deletions_of
 from comity.crdt_types.update import EMPTY_UPDATE, read_state_vector
@@ -109,7 +109,7 @@ class Draft:
     def propose(self, state: S, edit: Callable[[S], R], reads: Iterable[Read]) -> tuple[R, Proposal | None]:
         """Make an edit, and return what it returned, and what it came to; None if it wrote nothing.
 
-        Raises: what the edit raises; nothing is written then.
+        Raises: what the edit raises; nothing is written then. TransactionError, if it writes to the source.
         """
         document = self._document
         seen, cells = document.state_vector(), {cell for read in reads for cell in _cells(read)}
@@ -117,10 +117,12 @@ class Draft:
         self._clock = _clock_of(seen, document.client_id)
         commits: list[Commit] = []
         self._commits = commits
+        stop = self._source.add_guard(_refuse)
         try:
             with document.transaction():
                 result = _called(edit, state)
         finally:
+            stop()
             self._commits = None
         if not commits:
             return result, None
@@ -151,6 +153,13 @@ def _copy(source: StateDocument, session: Session | None) -> StateDocument:
 
 def _clock_of(state_vector: bytes, client: int) -> int:
     return read_state_vector(state_vector).get(client, 0)
+
+
+def _refuse(_changes: object) -> None:
+    """Refuse what a decision writes past its draft: nobody would decide on it."""
+    raise TransactionError(
+        "a decision wrote to the live state", subject="decide()", remedy="write to the state that the function is given"
+    )
 
 
 def _called(edit: Callable[[S], R], state: S) -> R:

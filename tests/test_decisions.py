@@ -100,6 +100,14 @@ async def test_decision_of_several_at_once_is_made_by_one_and_seen_by_all() -> N
             assert each.conflicts() == []
 
 
+async def test_decision_that_writes_past_its_draft_is_refused() -> None:
+    async with server_on("memory") as server, boards(server, "ana") as (ana,):
+        with pytest.raises(TransactionError):
+            await decide(ana, lambda _draft: ana.hits.update(x=1))
+        assert "x" not in ana.hits
+        ana.hits["x"] = 1
+
+
 async def test_decisions_of_a_cell_count_like_one_after_the_other() -> None:
     async with server_on("memory") as server, boards(server, "ana", "ben") as team:
         results = await asyncio.gather(*(decide(each, hit, attempts=100) for each in team for _ in range(20)))
