@@ -9,8 +9,8 @@ import msgpack
 
 from comity.crdt_types.errors import InvalidValueError, OverloadError, StorageError
 from comity.crdt_types.redaction import erasure, redacted
+from comity.crdt_types.structs import deletions_of
 from comity.crdt_types.update import EMPTY_UPDATE
-from comity.crdt_types.varint import read_uint
 from comity.persistence.records import Checkpoint, Record
 from comity.persistence.sections import REDACTED
 
@@ -176,7 +176,7 @@ class Redaction:
             raise StorageError("it is gone", subject=f"room {name!r}", remedy="come back")
         document = await restored(name, loaded)
         update = await asyncio.to_thread(lambda: erasure(document.state(), clients))
-        items = _deleted(update)
+        items = sum(gone.length for gone in deletions_of(update))
         if items:
             self._archive.append(name, loaded.seq + 1, update, ERASURE, lambda: None)
             await self._archive.flush()
@@ -257,20 +257,6 @@ def _without(records: Sequence[Record], task: _Task) -> list[Record]:
         if left != record:
             found.append(left)
     return found
-
-
-def _deleted(update: bytes) -> int:
-    """Return how many clocks an update deletes that does nothing else."""
-    count = 0
-    clients, at = read_uint(update, 1)
-    for _ in range(clients):
-        _client, at = read_uint(update, at)
-        ranges, at = read_uint(update, at)
-        for _ in range(ranges):
-            _clock, at = read_uint(update, at)
-            length, at = read_uint(update, at)
-            count += length
-    return count
 
 
 def _packed(task: _Task) -> bytes:

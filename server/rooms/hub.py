@@ -134,10 +134,6 @@ class Hub:
         room = self._rooms.get(name)
         return None if room is None or room.failure is not None else room
 
-    def is_visited(self, name: str) -> bool:
-        """Tell whether somebody is in a room."""
-        return name in self._visits
-
     def drain(self) -> None:
         """Take nobody in any more, and unload nothing but by ending."""
         self.is_draining = True

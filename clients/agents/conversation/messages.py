@@ -10,7 +10,7 @@ from .frozen import freeze, frozen_map
 from .observing import C
 from .projection import chunk_key
 from .records import AudioClip, Content, Message, Recording, new_id, time_of
-from .status import Role
+from .status import Role, named
 from .updates import Updates
 
 # Half of what a server takes as one value by default, so that a piece passes with all that surrounds it.
@@ -215,12 +215,7 @@ class Messages(Updates[C]):
 
 def role_of(role: Role | str) -> Role:
     """Return a role by its name; raises InvalidValueError if there is none of it."""
-    try:
-        return Role(role)
-    except ValueError:
-        raise InvalidValueError(
-            f"{role!r} is no role", subject="message", remedy=f"there are {', '.join(Role)}"
-        ) from None
+    return named(Role, role, "role", subject="message")
 
 
 def _frozen(content: str | Iterable[Mapping[str, Any]] | None) -> Content:

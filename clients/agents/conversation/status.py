@@ -1,7 +1,11 @@
 """What a conversation and its parts can be at: statuses, roles, and which status may follow which."""
 
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
+
+from comity.crdt_types.errors import InvalidValueError
+
+N = TypeVar("N", bound=StrEnum)
 
 
 class ConversationStatus(StrEnum):
@@ -62,3 +66,20 @@ MOVES: Final[dict[ConversationStatus, frozenset[ConversationStatus]]] = {
 }
 
 OPEN_CALLS: Final = frozenset({ToolStatus.PENDING, ToolStatus.RUNNING})
+
+
+def named(kind: type[N], name: str, what: str, *, subject: str) -> N:
+    """Return a member of an enumeration by its name; raises InvalidValueError if there is none of it.
+
+    Args:
+        kind: the enumeration.
+        name: the name, or the member itself.
+        what: what such a member is called.
+        subject: what was to have it.
+    """
+    try:
+        return kind(name)
+    except ValueError:
+        raise InvalidValueError(
+            f"{name!r} is no {what}", subject=subject, remedy=f"there are {', '.join(kind)}"
+        ) from None

@@ -8,7 +8,7 @@ from comity.crdt_types.errors import InvalidValueError
 
 from .observing import C, Observed
 from .snapshots import ConversationState
-from .status import MOVES, ConversationStatus
+from .status import MOVES, ConversationStatus, named
 
 
 class ConnectionFields(TypedDict, total=False):
@@ -150,9 +150,4 @@ class Updates(Observed[C]):
 
 
 def _status(status: str) -> ConversationStatus:
-    try:
-        return ConversationStatus(status)
-    except ValueError:
-        raise InvalidValueError(
-            f"{status!r} is no status", subject="status", remedy=f"there are {', '.join(ConversationStatus)}"
-        ) from None
+    return named(ConversationStatus, status, "status", subject="status")
